@@ -1,0 +1,1 @@
+"""The geoseg command: parse, call one library function, show the result."""

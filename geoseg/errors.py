@@ -1,0 +1,90 @@
+"""Every error that geoseg raises on purpose, in one tree.
+
+::
+
+    GeosegError
+    ├── OptionError   (ValueError)    a flag or argument that cannot be right
+    ├── SceneError    (OSError)       the input raster cannot be read or used
+    │   └── SceneReadError            pixels of an opened scene could not be read
+    ├── ModelError    (ValueError)    a model folder, card or weights file is wrong
+    │   └── MismatchError             scene and model do not fit each other
+    ├── OutputError   (OSError)       a result cannot be written where asked
+    ├── BlocksFailedError             some blocks failed after every retry
+    ├── RunInterruptedError           stopped by the user or a signal; resumable
+    └── OutOfDeviceMemoryError        the device has no room for the smallest window
+
+A message is one line: what is wrong, what was found, what was expected. What to do
+about it goes into ``hint``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BlocksFailedError",
+    "GeosegError",
+    "MismatchError",
+    "ModelError",
+    "OptionError",
+    "OutOfDeviceMemoryError",
+    "OutputError",
+    "RunInterruptedError",
+    "SceneError",
+    "SceneReadError",
+]
+
+
+class GeosegError(Exception):
+    """Root of the tree: one line for the user, and optionally what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        """Keep ``message`` on one line and the advice apart from it."""
+        super().__init__(" ".join(message.split()))
+        self.hint = " ".join(hint.split()) if hint else None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the hint, which plain exceptions would lose between processes."""
+        return _rebuild, (type(self), str(self), self.hint)
+
+
+def _rebuild(kind: type[GeosegError], message: str, hint: str | None) -> GeosegError:
+    return kind(message, hint=hint)
+
+
+class OptionError(GeosegError, ValueError):
+    """A flag or argument that cannot be right, whatever the files hold."""
+
+
+class SceneError(GeosegError, OSError):
+    """The input raster is missing, is not a raster, or cannot be used."""
+
+
+class SceneReadError(SceneError):
+    """Pixels of a scene that opened well could not be read."""
+
+
+class ModelError(GeosegError, ValueError):
+    """A model folder, its card or its weights are missing, damaged or refused."""
+
+
+class MismatchError(ModelError):
+    """Scene and model are each fine but do not fit each other."""
+
+
+class OutputError(GeosegError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class BlocksFailedError(GeosegError):
+    """Some blocks failed after every retry; the finished ones are kept."""
+
+
+class RunInterruptedError(GeosegError):
+    """The run was stopped; the same command continues it."""
+
+    exit_code = 130
+
+
+class OutOfDeviceMemoryError(GeosegError):
+    """Even the smallest batch and window do not fit the device."""

@@ -1,0 +1,1 @@
+"""Model folders: card, weights, predictors. The only room that knows torch and smp."""

@@ -1,0 +1,1 @@
+"""One scene: plan, blocks, run store, report, pipeline."""
