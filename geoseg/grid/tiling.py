@@ -1,0 +1,174 @@
+"""How a scene is cut: cores that cover it once, windows around them, blocks of them.
+
+Everything is anchored at the scene's first pixel, and a block is a whole number of
+cores. So a window sees the same pixels whichever block it belongs to, and the block
+size can be anything without changing a pixel of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from geoseg.grid.window import Window, ceil_div, round_up
+
+__all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px"]
+
+
+class BlockIndex(NamedTuple):
+    """Position of a block in the grid of blocks."""
+
+    row: int
+    col: int
+
+    @property
+    def name(self) -> str:
+        """File-name stem of the block's piece; sorts in reading order."""
+        return f"r{self.row:05d}_c{self.col:05d}"
+
+
+class CoreIndex(NamedTuple):
+    """Position of a core in the grid of cores."""
+
+    row: int
+    col: int
+
+
+def even_core_px(length_px: int, max_core_px: int, stride_px: int) -> int:
+    """Return the core length that cuts ``length_px`` into even parts.
+
+    The result is a multiple of ``stride_px``, at most ``max(max_core_px, stride_px)``,
+    and needs no more cores than ``max_core_px`` itself would; so the last core of a row
+    is nearly as full as the others and little is computed outside the scene.
+    """
+    largest = max(max_core_px // stride_px, 1) * stride_px
+    count = ceil_div(length_px, largest)
+    return round_up(ceil_div(length_px, count), stride_px)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """Cores, windows and blocks of one pixel grid, computed, never stored.
+
+    Post-conditions: the cores of all blocks are disjoint and cover the grid; every
+    window has the shape ``window_shape`` and an origin that is a multiple of
+    ``stride_px`` away from the grid's origin.
+    """
+
+    height: int
+    """Rows of the grid."""
+    width: int
+    """Columns of the grid."""
+    core_height_px: int
+    """Rows that a window contributes."""
+    core_width_px: int
+    """Columns that a window contributes."""
+    halo_px: int
+    """Context around a core on every side."""
+    stride_px: int
+    """Total stride of the model."""
+    block_rows: int
+    """Cores per block, downwards."""
+    block_cols: int
+    """Cores per block, across."""
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.block_rows, self.block_cols) < 1:
+            msg = f"sizes must be positive: {self}"
+            raise ValueError(msg)
+        if self.stride_px < 1 or self.halo_px < 0:
+            msg = f"stride must be positive and halo not negative: {self}"
+            raise ValueError(msg)
+        for name, value in (
+            ("core_height_px", self.core_height_px),
+            ("core_width_px", self.core_width_px),
+            ("halo_px", self.halo_px),
+        ):
+            if value % self.stride_px or (value == 0 and name != "halo_px"):
+                msg = f"{name} = {value} is not a positive multiple of {self.stride_px}"
+                raise ValueError(msg)
+
+    @property
+    def window_shape(self) -> tuple[int, int]:
+        """(height, width) of every window."""
+        return self.core_height_px + 2 * self.halo_px, self.core_width_px + 2 * self.halo_px
+
+    @property
+    def core_counts(self) -> tuple[int, int]:
+        """Cores (downwards, across)."""
+        return (
+            ceil_div(self.height, self.core_height_px),
+            ceil_div(self.width, self.core_width_px),
+        )
+
+    @property
+    def block_counts(self) -> tuple[int, int]:
+        """Blocks (downwards, across)."""
+        rows, cols = self.core_counts
+        return ceil_div(rows, self.block_rows), ceil_div(cols, self.block_cols)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        rows, cols = self.block_counts
+        return rows * cols
+
+    @property
+    def n_windows(self) -> int:
+        """Number of windows, were every one of them to hold valid pixels."""
+        rows, cols = self.core_counts
+        return rows * cols
+
+    @property
+    def redundancy(self) -> float:
+        """Pixels forwarded per pixel of the grid, were every window to be forwarded."""
+        height, width = self.window_shape
+        return self.n_windows * height * width / (self.height * self.width)
+
+    def blocks(self) -> Iterator[BlockIndex]:
+        """Yield every block in reading order."""
+        rows, cols = self.block_counts
+        for row in range(rows):
+            for col in range(cols):
+                yield BlockIndex(row, col)
+
+    def core_window(self, core: CoreIndex) -> Window:
+        """Return the core's pixels, clipped to the grid."""
+        full = Window(
+            core.row * self.core_height_px,
+            core.col * self.core_width_px,
+            self.core_height_px,
+            self.core_width_px,
+        )
+        return full.intersect(Window(0, 0, self.height, self.width))
+
+    def model_window(self, core: CoreIndex) -> Window:
+        """Return what the model sees for a core; it may leave the grid on any side."""
+        height, width = self.window_shape
+        return Window(
+            core.row * self.core_height_px - self.halo_px,
+            core.col * self.core_width_px - self.halo_px,
+            height,
+            width,
+        )
+
+    def block_window(self, block: BlockIndex) -> Window:
+        """Return the pixels that a block contributes, clipped to the grid."""
+        full = Window(
+            block.row * self.block_rows * self.core_height_px,
+            block.col * self.block_cols * self.core_width_px,
+            self.block_rows * self.core_height_px,
+            self.block_cols * self.core_width_px,
+        )
+        return full.intersect(Window(0, 0, self.height, self.width))
+
+    def block_cores(self, block: BlockIndex, ring: int = 0) -> Iterator[CoreIndex]:
+        """Yield the cores of a block in reading order, with ``ring`` more on every side."""
+        rows, cols = self.core_counts
+        first_row, first_col = block.row * self.block_rows, block.col * self.block_cols
+        last_row = min(first_row + self.block_rows + ring, rows)
+        last_col = min(first_col + self.block_cols + ring, cols)
+        for row in range(max(first_row - ring, 0), last_row):
+            for col in range(max(first_col - ring, 0), last_col):
+                yield CoreIndex(row, col)

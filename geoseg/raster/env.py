@@ -1,0 +1,87 @@
+"""GDAL settings, each with its reason, applied only inside a ``with`` block."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from geoseg.errors import SceneReadError
+
+__all__ = ["GDAL_SETTINGS", "gdal_address", "gdal_env", "mapped_read_errors", "tidy_message"]
+
+GDAL_SETTINGS: Final[dict[str, str | int | bool]] = {
+    # A directory listing per open is what makes remote files slow; sidecars of local
+    # files (.aux.xml, .tfw, .ovr) must still be found.
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
+    "VSI_CACHE": True,
+    # Retry what a busy server answers, but not for ever.
+    "GDAL_HTTP_MAX_RETRY": 4,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 60,
+    # The cache is shared by all threads; the default of 5 % of the machine's memory
+    # would make peak memory depend on the machine.
+    "GDAL_CACHEMAX": 128 * 1024 * 1024,
+    # An internal mask and overviews live in the file itself.
+    "GDAL_TIFF_INTERNAL_MASK": True,
+}
+
+_SCHEMES = {
+    "http://": "/vsicurl/http://",
+    "https://": "/vsicurl/https://",
+    "s3://": "/vsis3/",
+    "gs://": "/vsigs/",
+    "az://": "/vsiaz/",
+}
+
+
+def gdal_address(address: str | os.PathLike[str]) -> str:
+    """Return the name under which GDAL opens a path or URL.
+
+    ``https://``, ``s3://``, ``gs://`` and ``az://`` become GDAL's virtual file systems;
+    everything else (paths, ``/vsi...``, driver connection strings) stays as it is.
+    """
+    text = os.fspath(address)
+    for scheme, prefix in _SCHEMES.items():
+        if text.lower().startswith(scheme):
+            return prefix + text[len(scheme) :]
+    return text
+
+
+@contextmanager
+def gdal_env(**extra: str | int | bool) -> Iterator[None]:
+    """Apply geoseg's GDAL settings, and ``extra`` ones, for the length of a block.
+
+    What the user set in the process environment wins over geoseg's defaults.
+    """
+    settings = {k: v for k, v in GDAL_SETTINGS.items() if k not in os.environ}
+    with rasterio.Env(session=None, **{**settings, **extra}):
+        yield
+
+
+def tidy_message(error: BaseException) -> str:
+    """Return a foreign error's last cause on one line, without internal addresses."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = re.sub(r"\s+", " ", str(cause) or type(cause).__name__)
+    # Signed URLs carry credentials in their query part.
+    return re.sub(r"(https?://[^\s?]+)\?\S+", r"\1?...", text)[:300]
+
+
+@contextmanager
+def mapped_read_errors(address: str, what: str) -> Iterator[None]:
+    """Turn rasterio's errors into ``SceneReadError`` that names file and place."""
+    try:
+        yield
+    except (RasterioError, OSError) as error:
+        msg = f"cannot read {what} of {address}: {tidy_message(error)}"
+        raise SceneReadError(
+            msg, hint="Check the file with 'gdalinfo -checksum'; it may be truncated or damaged."
+        ) from error

@@ -1,0 +1,69 @@
+"""One block's committed pixels: a small GeoTIFF of byte bands, written then renamed."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geoseg.errors import OutputError
+from geoseg.raster.env import tidy_message
+
+__all__ = ["write_piece"]
+
+
+def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
+    """Write byte bands (row, col) as a compressed file under ``path``, all or nothing.
+
+    Returns the size in bytes.
+
+    Raises:
+        OutputError: The file cannot be written (disk full, no permission).
+    """
+    height, width = bands[0].shape
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(
+                temporary,
+                "w",
+                driver="GTiff",
+                height=height,
+                width=width,
+                count=len(bands),
+                dtype="uint8",
+                tiled=True,
+                blockxsize=512,
+                blockysize=512,
+                compress="DEFLATE",
+                zlevel=1,
+                interleave="band",
+                # A failed write at closing must be an error, not a message.
+                BIGTIFF="IF_SAFER",
+            ) as dataset:
+                for index, band in enumerate(bands, 1):
+                    dataset.write(band, index)
+        size = _committed_size(temporary)
+        os.replace(temporary, path)
+    except (RasterioError, OSError) as error:
+        temporary.unlink(missing_ok=True)
+        msg = f"cannot write {path}: {tidy_message(error)}"
+        raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error
+    return size
+
+
+def _committed_size(path: Path) -> int:
+    """Push the file to the disk and check that it can be opened again."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path):
+            return path.stat().st_size

@@ -1,0 +1,190 @@
+"""Pixels and validity of a scene, window by window.
+
+Masks follow one rule everywhere: True means valid. numpy's masked arrays and GDAL's
+mask bands use the other one or 0/255; they are converted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import numpy as np
+import rasterio
+import rasterio.features
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.windows import Window as RioWindow
+
+from geoseg.grid.window import Window
+from geoseg.raster.env import mapped_read_errors
+from geoseg.raster.scene import Scene
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+__all__ = ["NodataRule", "PixelBox", "SceneReader", "rasterise_mask", "sample_values"]
+
+NodataRule = Literal["any", "all"]
+
+Polygons = tuple[tuple[tuple[tuple[float, float], ...], ...], ...]
+"""Polygons as rings of (col, row) corners; the first ring of each is the outer one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelBox:
+    """Pixels of one window with their validity."""
+
+    window: Window
+    """Where they lie in the scene."""
+    values: NDArray[Any]
+    """(band, row, col), uint8 where every chosen band is, else float32."""
+    valid: NDArray[np.bool_]
+    """(row, col), True where the pixel may be classified."""
+
+
+class SceneReader:
+    """Reads windows of chosen bands; one open handle per thread.
+
+    Constructing it touches no file. ``read`` may be called from several threads. The
+    reader refuses to travel between processes: send the ``Scene`` instead.
+    """
+
+    def __init__(self, scene: Scene, bands: tuple[int, ...], nodata_rule: NodataRule) -> None:
+        """Remember what to read; nothing is opened yet."""
+        self._scene = scene
+        self._bands = bands
+        self._rule = nodata_rule
+        kinds = {scene.dtypes[b - 1] for b in bands}
+        self._dtype = np.dtype(np.uint8 if kinds == {"uint8"} else np.float32)
+        self._local = threading.local()
+        self._open: list[DatasetReader] = []
+        self._guard = threading.Lock()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle: addresses travel, handles do not."""
+        msg = "a SceneReader holds open files; send the Scene and make a reader there"
+        raise TypeError(msg)
+
+    def __enter__(self) -> SceneReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every handle that any thread opened."""
+        with self._guard:
+            for dataset in self._open:
+                dataset.close()
+            self._open.clear()
+        self._local = threading.local()
+
+    def read(self, window: Window) -> PixelBox:
+        """Read a window that lies inside the scene.
+
+        Raises:
+            SceneReadError: The file cannot be opened or its pixels not decoded.
+        """
+        what = (
+            f"rows {window.row_off}-{window.row_end - 1}, "
+            f"columns {window.col_off}-{window.col_end - 1}"
+        )
+        with mapped_read_errors(self._scene.address, what):
+            dataset = self._handle()
+            rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
+            values = dataset.read(
+                list(self._bands), window=rio, out_dtype=self._common_dtype(dataset)
+            )
+            valid = self._mask_bands(dataset, rio)
+        valid &= self._valid_values(values)
+        return PixelBox(window, values.astype(self._dtype, copy=False), valid)
+
+    def _handle(self) -> DatasetReader:
+        dataset = getattr(self._local, "dataset", None)
+        if dataset is None:
+            dataset = rasterio.open(self._scene.gdal_name)
+            self._local.dataset = dataset
+            with self._guard:
+                self._open.append(dataset)
+        return dataset
+
+    def _common_dtype(self, dataset: DatasetReader) -> str:
+        kinds = {dataset.dtypes[b - 1] for b in self._bands}
+        return kinds.pop() if len(kinds) == 1 else "float64"
+
+    def _mask_bands(self, dataset: DatasetReader, rio: RioWindow) -> NDArray[np.bool_]:
+        valid: NDArray[np.bool_] = np.ones((int(rio.height), int(rio.width)), np.bool_)
+        if self._scene.has_dataset_mask:
+            valid &= dataset.read_masks(self._bands[0], window=rio) != 0
+        if self._scene.alpha_band is not None:
+            valid &= dataset.read(self._scene.alpha_band, window=rio) != 0
+        return valid
+
+    def _valid_values(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where no band (rule "any") or not every band ("all") is nodata."""
+        declared = [
+            _is_nodata(plane, self._scene.nodata[band - 1])
+            for band, plane in zip(self._bands, values, strict=True)
+        ]
+        combine = np.logical_or if self._rule == "any" else np.logical_and
+        valid: NDArray[np.bool_] = ~combine.reduce(declared)
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values).all(axis=0)
+        return valid
+
+
+def _is_nodata(plane: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    if nodata is None or np.isnan(nodata):
+        return np.zeros(plane.shape, np.bool_)  # NaN is caught by the finite test
+    if plane.dtype.kind in "iu":
+        limits = np.iinfo(plane.dtype)
+        if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
+            return np.zeros(plane.shape, np.bool_)
+    # Compare in the raster's own type: -3.4e38 as float64 is not the float32 of that name.
+    result: NDArray[np.bool_] = plane == np.asarray(nodata).astype(plane.dtype)
+    return result
+
+
+def rasterise_mask(polygons: Polygons, window: Window) -> NDArray[np.bool_]:
+    """Return (row, col) True where a pixel's centre lies in one of the polygons.
+
+    ``polygons`` are in pixel corners (col, row) of the scene.
+    """
+    shapes = [{"type": "Polygon", "coordinates": rings} for rings in polygons]
+    mask: NDArray[np.bool_] = rasterio.features.geometry_mask(
+        shapes,
+        out_shape=window.shape,
+        transform=Affine.translation(window.col_off, window.row_off),
+        invert=True,
+    )
+    return mask
+
+
+def sample_values(
+    scene: Scene, bands: tuple[int, ...], nodata_rule: NodataRule, side_px: int = 256
+) -> NDArray[np.float32]:
+    """Return valid pixels (band, n) of nine small windows spread over the scene."""
+    grid = scene.grid
+    found: list[NDArray[np.float32]] = []
+    with SceneReader(scene, bands, nodata_rule) as reader:
+        for row in range(3):
+            for col in range(3):
+                window = Window(
+                    _spread(row, grid.height, side_px),
+                    _spread(col, grid.width, side_px),
+                    min(side_px, grid.height),
+                    min(side_px, grid.width),
+                )
+                box = reader.read(window)
+                found.append(box.values[:, box.valid].astype(np.float32))
+                if window.shape == (grid.height, grid.width):
+                    return found[0]
+    return np.concatenate(found, axis=1)
+
+
+def _spread(part: int, length: int, side: int) -> int:
+    """Offset of the middle of the part-th third of ``length``, kept inside."""
+    centre = (2 * part + 1) * length // 6
+    return min(max(centre - side // 2, 0), max(length - side, 0))

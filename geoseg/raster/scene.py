@@ -1,0 +1,274 @@
+"""The header of one input raster as a frozen value."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geoseg.errors import MismatchError, SceneError
+from geoseg.grid.pixel_grid import PixelGrid
+from geoseg.raster.env import gdal_address, gdal_env, tidy_message
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+__all__ = ["Scene", "open_scene", "select_bands"]
+
+_RASTER_HINT = "geoseg reads what GDAL reads as a raster: GeoTIFF, COG, VRT, JP2 and others."
+_TRUECOLOUR = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One input raster: everything about it but its pixels."""
+
+    address: str
+    """Path or URL as the user gave it (relative paths made absolute)."""
+    grid: PixelGrid
+    """Where its pixels lie."""
+    band_names: tuple[str, ...]
+    """One lower-case name per band: its description, else its colour, else ``band_N``."""
+    dtypes: tuple[str, ...]
+    """numpy dtype name per band."""
+    nodata: tuple[float | None, ...]
+    """Declared nodata value per band."""
+    has_dataset_mask: bool
+    """True for an internal or sidecar mask that covers all bands."""
+    alpha_band: int | None
+    """1-based alpha band, or None."""
+    block_shape: tuple[int, int]
+    """(height, width) of the storage blocks of the first band."""
+    size_bytes: int | None
+    """Size of a local file."""
+    fingerprint: str
+    """Digest of header, size and modification time: changes when the file does."""
+    acquired: datetime | None
+    """Time of acquisition from the file's tags."""
+    driver: str
+    """GDAL driver."""
+
+    @property
+    def gdal_name(self) -> str:
+        """The name that GDAL opens."""
+        return gdal_address(self.address)
+
+    @property
+    def stem(self) -> str:
+        """File name without folder, query and extension."""
+        name = self.address.split("?", 1)[0].rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
+        return Path(name).stem or "scene"
+
+    @property
+    def n_bands(self) -> int:
+        """Number of bands, alpha included."""
+        return len(self.dtypes)
+
+
+def open_scene(address: str | os.PathLike[str]) -> Scene:
+    """Read a raster's header.
+
+    Raises:
+        SceneError: The file is missing, is not a raster, has no bands, several
+            subdatasets, complex numbers, or a georeference that geoseg cannot keep.
+    """
+    text = _absolute(os.fspath(address))
+    _require_file(text)
+    with gdal_env(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(gdal_address(text)) as dataset:
+                return _read_header(text, dataset)
+        except RasterioError as error:
+            msg = f"cannot open {text} as a raster: {tidy_message(error)}"
+            raise SceneError(msg, hint=_RASTER_HINT) from error
+
+
+def _absolute(text: str) -> str:
+    # Paths only: URLs, /vsi names and connection strings (NETCDF:"x":y) pass through.
+    if "://" in text or text.startswith("/vsi") or (":" in text and not Path(text).exists()):
+        return text
+    return os.path.abspath(text)  # noqa: PTH100 - keeps links, as the user sees the path
+
+
+def _require_file(text: str) -> None:
+    if "://" in text or text.startswith("/vsi") or ":" in text:
+        return
+    path = Path(text)
+    if not path.exists():
+        msg = f"there is no file {text}"
+        raise SceneError(msg, hint="Check the path; quote it if it holds spaces.")
+    if path.is_file() and path.stat().st_size == 0:
+        msg = f"{text} is empty (0 bytes)"
+        raise SceneError(msg, hint=_RASTER_HINT)
+
+
+def _read_header(address: str, dataset: DatasetReader) -> Scene:
+    _refuse_unusable(address, dataset)
+    grid = PixelGrid(
+        crs_wkt=dataset.crs.to_wkt() if dataset.crs else None,
+        transform=Affine(*tuple(dataset.transform)[:6]),
+        height=dataset.height,
+        width=dataset.width,
+    )
+    alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
+    flags = dataset.mask_flag_enums[0]
+    size, stamp = _size_and_time(address)
+    return Scene(
+        address=address,
+        grid=grid,
+        band_names=_band_names(dataset),
+        dtypes=tuple(dataset.dtypes),
+        nodata=tuple(dataset.nodatavals),
+        has_dataset_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        alpha_band=alpha[0] if alpha else None,
+        block_shape=tuple(dataset.block_shapes[0]),
+        size_bytes=size,
+        fingerprint=_fingerprint(dataset, size, stamp),
+        acquired=_acquired(dataset.tags().get("TIFFTAG_DATETIME")),
+        driver=dataset.driver,
+    )
+
+
+def _refuse_unusable(address: str, dataset: DatasetReader) -> None:
+    if dataset.count == 0:
+        found = len(dataset.subdatasets)
+        msg = f"{address} holds no bands" + (f" but {found} subdatasets" if found else "")
+        hint = f"Name one of them, e.g. '{dataset.subdatasets[0]}'." if found else _RASTER_HINT
+        raise SceneError(msg, hint=hint)
+    complex_types = [d for d in dataset.dtypes if "complex" in d]
+    if complex_types:
+        msg = f"{address} holds complex numbers ({complex_types[0]}), expected real ones"
+        raise SceneError(msg, hint="Convert to amplitude or intensity first.")
+    gcps, _ = dataset.gcps
+    if dataset.transform.is_identity and (gcps or dataset.rpcs):
+        what = "ground control points" if gcps else "RPCs"
+        msg = f"{address} is placed by {what} only, not by a geotransform"
+        raise SceneError(
+            msg, hint="Rectify it first: gdalwarp -r bilinear IN OUT (add -rpc for RPCs)."
+        )
+    if dataset.transform.is_degenerate:
+        msg = f"{address} has a geotransform without area: {tuple(dataset.transform)[:6]}"
+        raise SceneError(msg, hint="Set a proper one with gdal_edit -a_ullr.")
+
+
+def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
+    """Name bands by description, else by colour, each name once."""
+    names: list[str] = []
+    for index, (description, colour) in enumerate(
+        zip(dataset.descriptions, dataset.colorinterp, strict=True), 1
+    ):
+        fallback = colour.name if colour.name in {*_TRUECOLOUR, "alpha", "nir"} else ""
+        name = (description or fallback or f"band_{index}").strip().lower()
+        names.append(name if name not in names else f"{name}_{index}")
+    return tuple(names)
+
+
+def _size_and_time(address: str) -> tuple[int | None, int | None]:
+    path = Path(address)
+    if "://" in address or not path.is_file():
+        return None, None
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _fingerprint(dataset: DatasetReader, size: int | None, stamp: int | None) -> str:
+    facts = (
+        dataset.width,
+        dataset.height,
+        dataset.dtypes,
+        dataset.nodatavals,
+        tuple(dataset.transform)[:6],
+        dataset.crs.to_wkt() if dataset.crs else None,
+        size,
+        stamp,
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _acquired(text: str | None) -> datetime | None:
+    """Parse TIFF's ``YYYY:MM:DD HH:MM:SS`` (no zone; taken as UTC)."""
+    try:
+        return datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def select_bands(
+    scene: Scene, wanted: tuple[str, ...], chosen: tuple[str, ...] | None
+) -> tuple[int, ...]:
+    """Return the 1-based bands of a scene that feed the model, in the model's order.
+
+    Args:
+        scene: The scene.
+        wanted: Names of the model's input bands.
+        chosen: Numbers or names given by the user, or None to choose by name and, where
+            the scene names none of them, by position.
+
+    Raises:
+        MismatchError: Too few bands, or a band that the scene does not have.
+    """
+    if chosen is not None:
+        if len(chosen) != len(wanted):
+            msg = (
+                f"--bands names {len(chosen)} bands, the model takes {len(wanted)}: "
+                f"{', '.join(wanted)}"
+            )
+            raise MismatchError(msg, hint=_bands_hint(scene, wanted))
+        return tuple(_find_band(scene, token.strip(), wanted) for token in chosen)
+    data_bands = [i for i in range(1, scene.n_bands + 1) if i != scene.alpha_band]
+    if len(data_bands) < len(wanted):
+        msg = (
+            f"{scene.address} has {len(data_bands)} data band(s) "
+            f"({_listing(scene)}), the model needs {len(wanted)}: {', '.join(wanted)}"
+        )
+        raise MismatchError(msg, hint="Choose a model that takes these bands, or another scene.")
+    if all(name in scene.band_names for name in wanted):
+        return tuple(scene.band_names.index(name) + 1 for name in wanted)
+    # Three or four nameless bands are taken in order, as everybody's viewer shows them;
+    # with more of them, or with some names but not the right ones, guessing would lie.
+    named = [n for n in wanted if n in scene.band_names]
+    spare = len(data_bands) - len(wanted)
+    if named or spare > 1 or (spare and not _unnamed(scene)):
+        msg = (
+            f"cannot tell which bands of {scene.address} are {', '.join(wanted)}: "
+            f"it has {_listing(scene)}"
+        )
+        raise MismatchError(msg, hint=_bands_hint(scene, wanted))
+    return tuple(data_bands[: len(wanted)])
+
+
+def _unnamed(scene: Scene) -> bool:
+    return all(
+        name == f"band_{i}" or i == scene.alpha_band for i, name in enumerate(scene.band_names, 1)
+    )
+
+
+def _find_band(scene: Scene, token: str, wanted: tuple[str, ...]) -> int:
+    if token.isdigit() and 1 <= int(token) <= scene.n_bands:
+        return int(token)
+    if token.lower() in scene.band_names:
+        return scene.band_names.index(token.lower()) + 1
+    msg = f"{scene.address} has no band {token!r}; it has {_listing(scene)}"
+    raise MismatchError(msg, hint=_bands_hint(scene, wanted))
+
+
+def _listing(scene: Scene) -> str:
+    return ", ".join(f"{i} {name}" for i, name in enumerate(scene.band_names, 1))
+
+
+def _bands_hint(scene: Scene, wanted: tuple[str, ...]) -> str:
+    numbers = ",".join(str(i) for i in range(1, len(wanted) + 1))
+    return (
+        f"Say which of the {scene.n_bands} bands are {','.join(wanted)}, "
+        f"e.g. --bands {numbers}."
+    )

@@ -1,0 +1,104 @@
+"""The table of polygons: one schema for every file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from geoseg.grid.pixel_grid import Bounds
+    from geoseg.legend import Legend
+
+__all__ = ["Features", "LayerInfo", "confidence_mean", "feature_schema", "to_record_batch"]
+
+GEOMETRY = "geometry"
+_CONFIDENCE_SCALE = 250
+_CONFIDENCE_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerInfo:
+    """What a writer must know of a layer before its first polygon."""
+
+    name: str
+    """Layer name, where the format has one."""
+    crs_wkt: str | None
+    """CRS of the vertices, or None."""
+    legend: Legend
+    """Classes of the polygons."""
+    bounds: Bounds
+    """Outer box of the raster in world units."""
+    pixel_size: float
+    """Shortest side of a pixel in world units."""
+
+
+class Features(NamedTuple):
+    """Some polygons in the order of the file; all arrays have the length n."""
+
+    wkb: pa.Array
+    """Polygons as WKB in world coordinates, exterior rings counter-clockwise."""
+    bounds: NDArray[np.float64]
+    """(n, 4) left, bottom, right, top in world units."""
+    class_id: NDArray[np.int32]
+    area_m2: NDArray[np.float64] | None
+    """Square metres on the ground, or None without a CRS."""
+    confidence_mean: NDArray[np.float64]
+    """0 to 1, NaN where no pixel has a confidence."""
+    px_count: NDArray[np.int64]
+
+
+def feature_schema() -> pa.Schema:
+    """Return the Arrow schema: geometry, its box, then the attributes in order."""
+    import pyarrow as pa
+
+    box = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
+    return pa.schema(
+        [
+            pa.field(GEOMETRY, pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"}),
+            ("bbox", box),
+            ("class_id", pa.int32()),
+            ("class_name", pa.string()),
+            ("area_m2", pa.float64()),
+            ("confidence_mean", pa.float64()),
+            ("px_count", pa.int64()),
+        ]
+    )
+
+
+def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
+    """Return features as one Arrow batch of :func:`feature_schema`."""
+    import pyarrow as pa
+
+    schema = feature_schema()
+    names = np.full(256, "", dtype=object)
+    for item in legend:
+        names[item.class_id] = item.name
+    count = len(features.class_id)
+    area = pa.nulls(count, pa.float64()) if features.area_m2 is None else features.area_m2
+    columns = [
+        features.wkb,
+        pa.StructArray.from_arrays(
+            [pa.array(side) for side in features.bounds.T], fields=list(schema.field("bbox").type)
+        ),
+        pa.array(features.class_id),
+        pa.array(names[features.class_id], pa.string()),
+        pa.array(area),
+        pa.array(features.confidence_mean, from_pandas=True),
+        pa.array(features.px_count),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def confidence_mean(
+    total: NDArray[np.int64], px_count: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return means in 0..1 from sums of stored confidences (0..250); NaN for no pixel."""
+    known = px_count > 0
+    mean = np.full(len(total), np.nan)
+    np.divide(total, px_count * _CONFIDENCE_SCALE, out=mean, where=known)
+    return np.round(mean, _CONFIDENCE_DECIMALS)

@@ -1,0 +1,215 @@
+"""Class map in, polygon files out: the vector room's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.errors import OutputError, SceneError
+from geoseg.vector.area import PixelAreas, pixel_areas
+from geoseg.vector.features import (
+    Features,
+    LayerInfo,
+    confidence_mean,
+    feature_schema,
+    to_record_batch,
+)
+from geoseg.vector.stripwise import Region, Strip, regions_of_strips
+from geoseg.vector.writers import check_format, write_layer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoseg.grid.pixel_grid import PixelGrid
+    from geoseg.legend import Legend
+
+__all__ = ["Strip", "VectorSummary", "write_polygons"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorSummary:
+    """What was written."""
+
+    n_polygons: int
+    """Number of polygons in the layer."""
+    px_count: dict[int, int]
+    """Pixels per class id, every class of the legend."""
+    area_m2: dict[int, float] | None
+    """Square metres on the ground per class id, or None without a CRS."""
+
+
+def write_polygons(
+    strips: Iterable[Strip],
+    *,
+    grid: PixelGrid,
+    legend: Legend,
+    targets: Sequence[Path],
+    layer: str = "polygons",
+    progress: Callable[[int], None] | None = None,
+    temp_dir: Path,
+) -> VectorSummary:
+    """Write the 4-connected regions of a class map as polygons, pixel-exact.
+
+    Features come in one order whatever the height of the strips, so the same map gives
+    the same bytes. Memory is bounded by a strip and what touches its lower edge.
+
+    Args:
+        strips: The map from top to bottom, full width, without gaps.
+        grid: Where the pixels lie.
+        legend: Names and colours; ``legend.nodata_id`` gets no polygon.
+        targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
+            ones are replaced, and a failure may leave unfinished ones.
+        layer: Name of the layer in the formats that have names.
+        progress: Called with the number of rows done after each strip.
+        temp_dir: Existing folder for the features on their way into the targets.
+
+    Returns:
+        Counts and areas.
+
+    Raises:
+        OptionError: A target's ending is unknown.
+        SceneError: A pixel's class id is not in the legend.
+        OutputError: A file cannot be written, or the strips do not tile the grid.
+    """
+    for target in targets:
+        check_format(target)
+    areas = pixel_areas(grid)
+    tally = _Tally(legend, with_area=areas is not None)
+    spool = temp_dir / "features.arrow"
+    try:
+        regions = regions_of_strips(
+            _checked(strips, grid, legend, progress), nodata_id=legend.nodata_id
+        )
+        _spool(spool, (_features(part, grid, areas) for part in regions if part), legend, tally)
+        info = _layer_info(layer, grid, legend)
+        for target in targets:
+            _write_from_spool(spool, target, info)
+    finally:
+        spool.unlink(missing_ok=True)
+    return tally.summary()
+
+
+def _checked(
+    strips: Iterable[Strip],
+    grid: PixelGrid,
+    legend: Legend,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Strip]:
+    """Pass strips on, refusing gaps and unknown class ids."""
+    known = np.zeros(256, dtype=bool)
+    known[[*legend.ids, legend.nodata_id]] = True
+    row = 0
+    for strip in strips:
+        window = strip.window
+        if (window.row_off, window.col_off, window.width) != (row, 0, grid.width):
+            msg = f"strip {window} does not continue the map at row {row}, width {grid.width}"
+            raise OutputError(msg)
+        present = np.flatnonzero(np.bincount(strip.classes.ravel(), minlength=256))
+        if not known[present].all():
+            stranger = int(present[~known[present]][0])
+            msg = f"the class raster holds id {stranger}, which the legend does not know"
+            raise SceneError(msg, hint=f"ids of the legend: {', '.join(map(str, legend.ids))}")
+        yield strip
+        row = window.row_end
+        if progress is not None:
+            progress(window.height)
+    if row != grid.height:
+        msg = f"the strips end at row {row} of {grid.height}"
+        raise OutputError(msg)
+
+
+class _Tally:
+    """Running totals per class."""
+
+    def __init__(self, legend: Legend, *, with_area: bool) -> None:
+        self._ids = legend.ids
+        self._with_area = with_area
+        self._count = 0
+        self._px = np.zeros(256, dtype=np.int64)
+        self._area_m2 = np.zeros(256)
+
+    def add(self, features: Features) -> None:
+        self._count += len(features.class_id)
+        np.add.at(self._px, features.class_id, features.px_count)
+        if features.area_m2 is not None:
+            np.add.at(self._area_m2, features.class_id, features.area_m2)
+
+    def summary(self) -> VectorSummary:
+        area = {i: float(self._area_m2[i]) for i in self._ids} if self._with_area else None
+        px_count = {i: int(self._px[i]) for i in self._ids}
+        return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
+
+
+def _features(regions: list[Region], grid: PixelGrid, areas: PixelAreas | None) -> Features:
+    import pyarrow as pa
+    import shapely
+
+    pixel = np.array([region.polygon for region in regions])
+    t = grid.transform
+    world = shapely.transform(pixel, lambda c, r: (t.a * c + t.b * r + t.c, t.d * c + t.e * r + t.f), interleaved=False)
+    world = shapely.normalize(shapely.orient_polygons(world))
+    world = shapely.orient_polygons(world)
+    px_count = np.array([region.px_count for region in regions], dtype=np.int64)
+    total = np.array([region.confidence_sum for region in regions], dtype=np.int64)
+    known = np.array([region.confidence_px for region in regions], dtype=np.int64)
+    return Features(
+        wkb=pa.array(shapely.to_wkb(world, byte_order=1), pa.binary()),
+        bounds=shapely.bounds(world),
+        class_id=np.array([region.class_id for region in regions], dtype=np.int32),
+        area_m2=None if areas is None else _areas(pixel, areas),
+        confidence_mean=confidence_mean(total, known),
+        px_count=px_count,
+    )
+
+
+def _areas(polygons: NDArray[np.object_], areas: PixelAreas) -> NDArray[np.float64]:
+    """Return square metres of polygons in pixel coordinates (x = column, y = row)."""
+    import shapely
+
+    ordered = shapely.normalize(shapely.orient_polygons(polygons))
+    ordered = shapely.orient_polygons(ordered)
+    rings, owner = shapely.get_rings(ordered, return_index=True)
+    corners, ring = shapely.get_coordinates(rings, return_index=True)
+    below = areas.up_to(corners[:, 1], corners[:, 0])
+    edge = (ring[1:] == ring[:-1]) & (corners[1:, 0] == corners[:-1, 0])
+    parts = np.diff(below)[edge]
+    area = np.bincount(owner[ring[1:][edge]], weights=parts, minlength=len(polygons))
+    return np.round(np.abs(area), areas.decimals)
+
+
+def _spool(path: Path, batches: Iterable[Features], legend: Legend, tally: _Tally) -> None:
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, feature_schema()) as out:
+            for features in batches:
+                tally.add(features)
+                out.write_batch(to_record_batch(features, legend))
+    except OSError as error:
+        if isinstance(error, (OutputError, SceneError)):
+            raise
+        msg = f"the polygons could not be written to {path.parent}: {error}"
+        raise OutputError(msg, hint="is the disk full?") from error
+
+
+def _write_from_spool(spool: Path, target: Path, info: LayerInfo) -> None:
+    import pyarrow as pa
+
+    with pa.OSFile(str(spool), "rb") as source, pa.ipc.open_stream(source) as batches:
+        write_layer(batches, target, info)
+
+
+def _layer_info(name: str, grid: PixelGrid, legend: Legend) -> LayerInfo:
+    t = grid.transform
+    return LayerInfo(
+        name=name,
+        crs_wkt=grid.crs_wkt,
+        legend=legend,
+        bounds=grid.bounds,
+        pixel_size=min(np.hypot(t.a, t.d), np.hypot(t.b, t.e)).item(),
+    )

@@ -1,0 +1,186 @@
+"""Stream the table of polygons into a file of one of four formats.
+
+Each writer pulls Arrow batches and never holds more than a few. Timestamps are fixed, so
+that the same polygons give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import GeosegError, OptionError, OutputError
+from geoseg.vector.features import GEOMETRY, LayerInfo
+from geoseg.vector.geopackage import FIXED_TIME, add_class_domain, add_layer_style
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+__all__ = ["FORMATS", "check_format", "write_layer"]
+
+_ROWS_PER_GROUP = 50_000
+_RFC7946_DECIMALS = 7
+_METRES_PER_DEGREE = 111_320
+
+
+def check_format(path: Path) -> None:
+    """Refuse a name whose ending is not a known format.
+
+    Raises:
+        OptionError: Unknown ending.
+    """
+    if path.suffix.lower() not in FORMATS:
+        msg = f"{path.name}: unknown polygon format {path.suffix!r}"
+        raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}")
+
+
+def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+    """Write all batches to ``path`` in the format of its ending.
+
+    Args:
+        batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
+        path: File to make; an existing one is replaced.
+        info: Name, CRS and legend of the layer.
+
+    Raises:
+        OptionError: Unknown ending.
+        OutputError: The file cannot be written.
+    """
+    check_format(path)
+    path.unlink(missing_ok=True)
+    try:
+        FORMATS[path.suffix.lower()](batches, path, info)
+    except GeosegError:
+        raise
+    except (OSError, RuntimeError) as error:
+        msg = f"{path.name}: the polygons could not be written: {error}"
+        raise OutputError(msg, hint="is the disk full, the folder writable?") from error
+
+
+def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+    with _gdal_options(OGR_CURRENT_DATE=FIXED_TIME):
+        _write_with_gdal(
+            batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"}
+        )
+    add_layer_style(path, layer=info.name, legend=info.legend)
+    add_class_domain(path, layer=info.name, field="class_id", legend=info.legend)
+
+
+def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+    _write_with_gdal(
+        batches, path, info, driver="FlatGeobuf", layer_options={"TEMPORARY_DIR": str(path.parent)}
+    )
+
+
+def _write_geojson(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+    digits = _RFC7946_DECIMALS
+    if info.crs_wkt is not None:
+        pixel_deg = info.pixel_size / _units_per_degree(info.crs_wkt)
+        digits = max(digits, 3 - math.floor(math.log10(pixel_deg)))
+    options = {"RFC7946": "YES", "COORDINATE_PRECISION": str(min(digits, 15))}
+    _write_with_gdal(batches, path, info, driver="GeoJSON", layer_options=options)
+
+
+def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = batches.schema.with_metadata({"geo": json.dumps(_geo_metadata(info))})
+    schema = schema.set(0, pa.field(GEOMETRY, pa.binary()))
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in _row_groups(batches):
+            writer.write_table(table.cast(schema))
+
+
+def _row_groups(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Yield tables of an equal number of rows, however the batches were cut."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(b.num_rows for b in held) >= _ROWS_PER_GROUP:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, _ROWS_PER_GROUP)
+            held = table.slice(_ROWS_PER_GROUP).to_batches()
+    if sum(b.num_rows for b in held):
+        yield pa.Table.from_batches(held)
+
+
+def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
+    """Return the ``geo`` entry of GeoParquet 1.1."""
+    import pyproj
+
+    crs = None if info.crs_wkt is None else pyproj.CRS.from_wkt(info.crs_wkt).to_json_dict()
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": crs,
+        "orientation": "counterclockwise",
+        "edges": "planar",
+        "bbox": list(info.bounds),
+        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
+    }
+    return {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+
+
+def _write_with_gdal(
+    batches: pa.RecordBatchReader,
+    path: Path,
+    info: LayerInfo,
+    *,
+    driver: str,
+    **options: dict[str, str],
+) -> None:
+    import pyogrio
+    import pyarrow as pa
+
+    kept = [name for name in batches.schema.names if name != "bbox"]
+    schema = pa.schema([batches.schema.field(name) for name in kept])
+    stream = pa.RecordBatchReader.from_batches(schema, (b.select(kept) for b in batches))
+    pyogrio.write_arrow(
+        stream,
+        path,
+        layer=info.name,
+        driver=driver,
+        geometry_name=GEOMETRY,
+        geometry_type="Polygon",
+        crs=info.crs_wkt,
+        **options,
+    )
+
+
+@contextmanager
+def _gdal_options(**options: str) -> Iterator[None]:
+    """Set GDAL's process-wide options for a while."""
+    import pyogrio
+
+    before = {name: pyogrio.get_gdal_config_option(name) for name in options}
+    pyogrio.set_gdal_config_options(options)
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options(before)
+
+
+def _units_per_degree(crs_wkt: str) -> float:
+    import pyproj
+
+    crs = pyproj.CRS.from_wkt(crs_wkt)
+    if crs.is_geographic:
+        return 1.0
+    return _METRES_PER_DEGREE / (crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1)
+
+
+FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo], None]] = {
+    ".fgb": _write_fgb,
+    ".geojson": _write_geojson,
+    ".gpkg": _write_gpkg,
+    ".parquet": _write_geoparquet,
+}
+"""File ending to writer."""
