@@ -1,0 +1,22 @@
+"""The classes of the bundled model and sets of classes as bits.
+
+A label pixel is a set of classes that it may be: bit c is set where class c is allowed. One set bit is an ordinary
+label, several bits a partial label, no bit a pixel about which nothing is known.
+"""
+
+from __future__ import annotations
+
+BUILDING, LAND, ROAD, VEGETATION, WATER = range(5)
+NAMES = ("building", "land", "road", "vegetation", "water")
+COLOURS = ("#C8452D", "#D9C9A3", "#6E6E73", "#4E8F3A", "#2F6FB5")
+COUNT = len(NAMES)
+UNKNOWN = 0
+
+
+def bits(*classes: int) -> int:
+    """Give the set of some classes as bits."""
+    return sum(1 << number for number in classes)
+
+
+NOT_BUILDING = bits(LAND, ROAD, VEGETATION, WATER)
+EXACT = tuple(bits(number) for number in range(COUNT))

@@ -1,0 +1,161 @@
+"""Labelled rasters of the training and validation data, each read into one `Source` per place.
+
+The data folder and its licences are described in the documentation of the bundled model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from PIL import Image
+from rasterio.features import rasterize
+from sample_scenes import Style, make_scene
+
+from bundled_model.classes import BUILDING, EXACT, LAND, NOT_BUILDING, ROAD, UNKNOWN, VEGETATION, WATER, bits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.uint8]
+
+logger = logging.getLogger(__name__)
+
+DUBAI_COLOURS = {
+    (60, 16, 152): BUILDING,
+    (132, 41, 246): LAND,
+    (110, 193, 228): ROAD,
+    (254, 221, 58): VEGETATION,
+    (226, 169, 41): WATER,
+}
+CHESAPEAKE_BITS = (UNKNOWN, bits(WATER), bits(VEGETATION), bits(VEGETATION), bits(LAND), bits(BUILDING, ROAD), bits(ROAD))
+MERCATOR_WIDTH_M = 2 * np.pi * 6378137.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One labelled place."""
+
+    name: str
+    """Which place."""
+
+    rgb: Counts
+    """Red, green, blue, (3, row, col)."""
+
+    allowed: Counts
+    """Sets of allowed classes as bits, (row, col); 0 where nothing is known."""
+
+    gsd_m: float
+    """Ground sample distance in metres."""
+
+
+def read_dubai_tile(folder: Path, number: int) -> Source:
+    """Stitch the nine parts of a Dubai tile."""
+    parts = [f"image_part_{part:03d}" for part in range(1, 10)]
+    images = [np.asarray(Image.open(folder / f"tile_{number}" / "images" / f"{part}.jpg").convert("RGB")) for part in parts]
+    masks = [np.asarray(Image.open(folder / f"tile_{number}" / "masks" / f"{part}.png").convert("RGB")) for part in parts]
+    rgb, colours = _stitch(images), _stitch(masks)
+    allowed = np.zeros(rgb.shape[:2], dtype=np.uint8)
+    for colour, label in DUBAI_COLOURS.items():
+        allowed[(colours == np.asarray(colour, dtype=np.uint8)).all(axis=-1)] = EXACT[label]
+    allowed[(rgb == 0).all(axis=-1)] = UNKNOWN
+    return Source(name=f"dubai_tile_{number}", rgb=_bands_first(rgb), allowed=allowed, gsd_m=1.0)
+
+
+def _stitch(parts: list[Counts]) -> Counts:
+    """Join nine parts in row-major order, cut to the smallest width and height of their column and row."""
+    rows = []
+    for row in range(3):
+        height = min(part.shape[0] for part in parts[3 * row : 3 * row + 3])
+        rows.append(np.concatenate([part[:height] for part in parts[3 * row : 3 * row + 3]], axis=1))
+    width = min(row.shape[1] for row in rows)
+    return np.concatenate([row[:, :width] for row in rows])
+
+
+def _bands_first(image: Counts) -> Counts:
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+
+
+def read_dubai_mosaic(folder: Path) -> Source:
+    """Read tiles 7 and 8, which come as one scene."""
+    with rasterio.open(folder / "dubai_tiles_7_8_rgb.tif") as image, rasterio.open(folder / "dubai_tiles_7_8_label.tif") as labels:
+        rgb, ids, valid = image.read(), labels.read(1), image.dataset_mask() > 0
+    table = np.asarray([UNKNOWN, *EXACT], dtype=np.uint8)
+    allowed = np.where(valid & (ids < table.size), table[np.minimum(ids, table.size - 1)], UNKNOWN).astype(np.uint8)
+    return Source(name="dubai_tiles_7_8", rgb=rgb, allowed=allowed, gsd_m=1.0)
+
+
+def read_hot_place(folder: Path, place: int, zoom: int = 19) -> Source:
+    """Mosaic the drone tiles of one place at one zoom and burn its building outlines.
+
+    Ground without a tile has no label; inside the tiles all buildings are taken as outlined.
+    """
+    tiles = {}
+    for path in sorted((folder / "data" / str(place)).glob(f"OAM-*-{zoom}.png")):
+        x, y, _ = (int(text) for text in re.findall(r"\d+", path.name))
+        tiles[x, y] = path
+    left, top = min(x for x, _ in tiles), min(y for _, y in tiles)
+    width, height = max(x for x, _ in tiles) - left + 1, max(y for _, y in tiles) - top + 1
+    rgb = np.zeros((3, height * 256, width * 256), dtype=np.uint8)
+    known = np.zeros((height * 256, width * 256), dtype=bool)
+    for (x, y), path in tiles.items():
+        where = (slice((y - top) * 256, (y - top + 1) * 256), slice((x - left) * 256, (x - left + 1) * 256))
+        pixels = np.asarray(Image.open(path).convert("RGBA"))
+        rgb[:, *where] = _bands_first(pixels[..., :3])
+        known[where] = (pixels[..., 3] > 0) & (pixels[..., :3].max(axis=-1) > 0) & (pixels[..., :3].min(axis=-1) < 255)
+    outlines = json.loads((folder / "data" / str(place) / "labels.geojson").read_text())["features"]
+    shapes = [_to_pixels(feature["geometry"]["coordinates"], zoom, left, top) for feature in outlines]
+    buildings = rasterize([(shape, 1) for shape in shapes], out_shape=known.shape) > 0
+    allowed = np.where(buildings, EXACT[BUILDING], NOT_BUILDING) * known
+    latitude = float(outlines[0]["geometry"]["coordinates"][0][0][1])
+    gsd_m = MERCATOR_WIDTH_M / 2**zoom / 256 * float(np.cos(np.deg2rad(latitude)))
+    return Source(name=f"hot_place_{place}", rgb=rgb, allowed=allowed.astype(np.uint8), gsd_m=gsd_m)
+
+
+def _to_pixels(rings: list[list[list[float]]], zoom: int, left: int, top: int) -> dict[str, object]:
+    """Turn rings of longitude and latitude into a polygon in mosaic pixels."""
+    out = []
+    for ring in rings:
+        lon, lat = np.asarray(ring)[:, 0], np.deg2rad(np.asarray(ring)[:, 1])
+        x = (lon + 180) / 360 * 2**zoom
+        y = (1 - np.arcsinh(np.tan(lat)) / np.pi) / 2 * 2**zoom
+        out.append(np.stack([(x - left) * 256, (y - top) * 256], axis=1).tolist())
+    return {"type": "Polygon", "coordinates": out}
+
+
+def read_chesapeake(folder: Path) -> list[Source]:
+    """Read the NAIP patches, both dates, with their labels."""
+    sources = []
+    for path in sorted(folder.glob("*/*.npz")):
+        with np.load(path) as stored:
+            layers = stored["arr_0"][0]
+        table = np.asarray(CHESAPEAKE_BITS, dtype=np.uint8)
+        allowed = table[np.clip(layers[8], 0, 6).astype(np.int64)]
+        for date, first in (("new", 0), ("old", 4)):
+            rgb = np.clip(layers[first : first + 3], 0, 255).astype(np.uint8)
+            sources.append(Source(name=f"{path.stem}_{date}", rgb=rgb, allowed=allowed, gsd_m=1.0))
+    return sources
+
+
+def make_synthetic(count: int, size_px: int, first_seed: int) -> list[Source]:
+    """Make synthetic scenes of all styles at ground sample distances of 0.6 to 1.5 m."""
+    sources = []
+    styles: tuple[Style, ...] = ("town", "town", "coast", "farmland")
+    for seed in range(first_seed, first_seed + count):
+        style = styles[seed % len(styles)]
+        gsd_m = float(np.random.default_rng(seed).uniform(0.6, 1.5))
+        rgb, labels, _ = make_scene(seed, size_px, size_px, gsd_m, style)
+        table = np.zeros(256, dtype=np.uint8)
+        table[: len(EXACT)] = EXACT
+        sources.append(Source(name=f"synthetic_{style}_{seed}", rgb=rgb, allowed=table[labels], gsd_m=gsd_m))
+        logger.info("made %s at %.2f m", sources[-1].name, gsd_m)
+    return sources
+
+
