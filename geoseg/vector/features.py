@@ -83,7 +83,8 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
     columns = [
         features.wkb,
         pa.StructArray.from_arrays(
-            [pa.array(side) for side in features.bounds.T], fields=list(schema.field("bbox").type)
+            [pa.array(side) for side in features.bounds.T],
+            fields=list(schema.field("bbox").type),
         ),
         pa.array(features.class_id),
         pa.array(names[features.class_id], pa.string()),

@@ -65,8 +65,8 @@ def add_layer_style(path: Path, *, layer: str, legend: Legend) -> None:
         database.execute(_STYLES)
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name,"
-            " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description,"
-            " owner, ui, update_time) VALUES (?, ?, ?, ?, ?, ?, ?, 1, 'Land cover', '', NULL, ?)",
+            " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault,"
+            " description, owner, update_time) VALUES (?, ?, ?, ?, ?, ?, ?, 1, '', '', ?)",
             (*row, FIXED_TIME),
         )
         database.execute(

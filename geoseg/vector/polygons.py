@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from geoseg.vector.stripwise import Region, Strip, regions_of_strips
 from geoseg.vector.writers import check_format, write_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class VectorSummary:
     """Square metres on the ground per class id, or None without a CRS."""
 
 
-def write_polygons(
+def write_polygons(  # noqa: PLR0913 - the parts of one job
     strips: Iterable[Strip],
     *,
     grid: PixelGrid,
@@ -151,9 +151,12 @@ def _features(regions: list[Region], grid: PixelGrid, areas: PixelAreas | None) 
 
     pixel = np.array([region.polygon for region in regions])
     t = grid.transform
-    world = shapely.transform(pixel, lambda c, r: (t.a * c + t.b * r + t.c, t.d * c + t.e * r + t.f), interleaved=False)
-    world = shapely.normalize(shapely.orient_polygons(world))
-    world = shapely.orient_polygons(world)
+    placed = shapely.transform(
+        pixel,
+        lambda col, row: (t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f),
+        interleaved=False,
+    )
+    world = shapely.orient_polygons(shapely.normalize(placed))
     px_count = np.array([region.px_count for region in regions], dtype=np.int64)
     total = np.array([region.confidence_sum for region in regions], dtype=np.int64)
     known = np.array([region.confidence_px for region in regions], dtype=np.int64)
@@ -171,22 +174,24 @@ def _areas(polygons: NDArray[np.object_], areas: PixelAreas) -> NDArray[np.float
     """Return square metres of polygons in pixel coordinates (x = column, y = row)."""
     import shapely
 
-    ordered = shapely.normalize(shapely.orient_polygons(polygons))
-    ordered = shapely.orient_polygons(ordered)
+    ordered = shapely.orient_polygons(shapely.normalize(polygons))
     rings, owner = shapely.get_rings(ordered, return_index=True)
     corners, ring = shapely.get_coordinates(rings, return_index=True)
     below = areas.up_to(corners[:, 1], corners[:, 0])
     edge = (ring[1:] == ring[:-1]) & (corners[1:, 0] == corners[:-1, 0])
     parts = np.diff(below)[edge]
     area = np.bincount(owner[ring[1:][edge]], weights=parts, minlength=len(polygons))
-    return np.round(np.abs(area), areas.decimals)
+    return np.abs(area).round(areas.decimals)
 
 
 def _spool(path: Path, batches: Iterable[Features], legend: Legend, tally: _Tally) -> None:
     import pyarrow as pa
 
     try:
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, feature_schema()) as out:
+        with (
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_stream(sink, feature_schema()) as out,
+        ):
             for features in batches:
                 tally.add(features)
                 out.write_batch(to_record_batch(features, legend))

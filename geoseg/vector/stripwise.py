@@ -7,13 +7,14 @@ longer holds it, so memory is bounded by what touches the open edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
     from shapely import Polygon
 
@@ -61,6 +62,10 @@ def regions_of_strips(strips: Iterable[Strip], *, nodata_id: int) -> Iterator[li
         pieces, labels = _polygonise(strip, nodata_id)
         labels = np.where(labels < 0, -1, labels + len(waiting))
         known = waiting + pieces
+        if not known:
+            last_row = labels[-1]
+            yield []
+            continue
         links = _links(last_row, labels[0], known)
         merged, group = _merge(known, links)
         open_ids = np.unique(group[labels[-1][labels[-1] >= 0]])
@@ -114,7 +119,8 @@ def _links(
     touching = (above >= 0) & (below >= 0)
     pairs = np.unique(np.stack([above[touching], below[touching]], axis=1), axis=0)
     same = [regions[a].class_id == regions[b].class_id for a, b in pairs]
-    return pairs[np.asarray(same, dtype=bool)]
+    linked: NDArray[np.int64] = pairs[np.asarray(same, dtype=bool)]
+    return linked
 
 
 def _merge(

@@ -6,9 +6,12 @@ the version of QGIS that reads it (3.22 to 3.40 do).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from geoseg.legend import Legend, LegendClass
+if TYPE_CHECKING:
+    from geoseg.legend import Legend, LegendClass
+
 
 __all__ = ["polygon_qml", "polygon_sld", "raster_qml"]
 

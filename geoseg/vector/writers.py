@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,14 @@ from geoseg.vector.features import GEOMETRY, LayerInfo
 from geoseg.vector.geopackage import FIXED_TIME, add_class_domain, add_layer_style
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
 
 __all__ = ["FORMATS", "check_format", "write_layer"]
 
-_ROWS_PER_GROUP = 50_000
+_ROWS_PER_BATCH = 32_768
 _RFC7946_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
 
@@ -51,10 +52,13 @@ def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> N
         OptionError: Unknown ending.
         OutputError: The file cannot be written.
     """
+    import pyarrow as pa
+
     check_format(path)
     path.unlink(missing_ok=True)
+    even = pa.RecordBatchReader.from_batches(batches.schema, _even_batches(batches))
     try:
-        FORMATS[path.suffix.lower()](batches, path, info)
+        FORMATS[path.suffix.lower()](even, path, info)
     except GeosegError:
         raise
     except (OSError, RuntimeError) as error:
@@ -64,16 +68,18 @@ def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> N
 
 def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     with _gdal_options(OGR_CURRENT_DATE=FIXED_TIME):
-        _write_with_gdal(
-            batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"}
-        )
+        _write_with_gdal(batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"})
     add_layer_style(path, layer=info.name, legend=info.legend)
     add_class_domain(path, layer=info.name, field="class_id", legend=info.legend)
 
 
 def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     _write_with_gdal(
-        batches, path, info, driver="FlatGeobuf", layer_options={"TEMPORARY_DIR": str(path.parent)}
+        batches,
+        path,
+        info,
+        driver="FlatGeobuf",
+        layer_options={"TEMPORARY_DIR": str(path.parent)},
     )
 
 
@@ -93,23 +99,31 @@ def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo
     schema = batches.schema.with_metadata({"geo": json.dumps(_geo_metadata(info))})
     schema = schema.set(0, pa.field(GEOMETRY, pa.binary()))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in _row_groups(batches):
-            writer.write_table(table.cast(schema))
+        for batch in batches:
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def _row_groups(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Yield tables of an equal number of rows, however the batches were cut."""
+def _even_batches(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in batches of one size, so that no file shows how they arrived."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
+    rows = 0
     for batch in batches:
         held.append(batch)
-        while sum(b.num_rows for b in held) >= _ROWS_PER_GROUP:
+        rows += batch.num_rows
+        while rows >= _ROWS_PER_BATCH:
             table = pa.Table.from_batches(held)
-            yield table.slice(0, _ROWS_PER_GROUP)
-            held = table.slice(_ROWS_PER_GROUP).to_batches()
-    if sum(b.num_rows for b in held):
-        yield pa.Table.from_batches(held)
+            yield _one_batch(table.slice(0, _ROWS_PER_BATCH))
+            held = table.slice(_ROWS_PER_BATCH).to_batches()
+            rows -= _ROWS_PER_BATCH
+    if rows:
+        yield _one_batch(pa.Table.from_batches(held))
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    batch: pa.RecordBatch = table.combine_chunks().to_batches()[0]
+    return batch
 
 
 def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
@@ -124,7 +138,9 @@ def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
         "orientation": "counterclockwise",
         "edges": "planar",
         "bbox": list(info.bounds),
-        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
+        "covering": {
+            "bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}
+        },
     }
     return {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
 
@@ -137,22 +153,25 @@ def _write_with_gdal(
     driver: str,
     **options: dict[str, str],
 ) -> None:
-    import pyogrio
     import pyarrow as pa
+    import pyogrio
 
     kept = [name for name in batches.schema.names if name != "bbox"]
     schema = pa.schema([batches.schema.field(name) for name in kept])
     stream = pa.RecordBatchReader.from_batches(schema, (b.select(kept) for b in batches))
-    pyogrio.write_arrow(
-        stream,
-        path,
-        layer=info.name,
-        driver=driver,
-        geometry_name=GEOMETRY,
-        geometry_type="Polygon",
-        crs=info.crs_wkt,
-        **options,
-    )
+    with warnings.catch_warnings():
+        if info.crs_wkt is None:  # known, and said elsewhere
+            warnings.simplefilter("ignore")
+        pyogrio.write_arrow(
+            stream,
+            path,
+            layer=info.name,
+            driver=driver,
+            geometry_name=GEOMETRY,
+            geometry_type="Polygon",
+            crs=info.crs_wkt,
+            **options,
+        )
 
 
 @contextmanager
@@ -174,7 +193,9 @@ def _units_per_degree(crs_wkt: str) -> float:
     crs = pyproj.CRS.from_wkt(crs_wkt)
     if crs.is_geographic:
         return 1.0
-    return _METRES_PER_DEGREE / (crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1)
+    return _METRES_PER_DEGREE / (
+        crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1
+    )
 
 
 FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo], None]] = {
