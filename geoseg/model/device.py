@@ -1,0 +1,133 @@
+"""Which device and precision a run uses, and how much the device holds."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from geoseg.errors import OptionError
+from geoseg.model.card import ModelCard
+
+__all__ = ["Device", "Precision", "auto_batch_size", "choose_device", "keep_freed_pages"]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+# bf16 may be chosen without being asked for only where it changes this little.
+_BF16_AGREEMENT = 0.999
+_AMPERE = (8, 0)
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Where and how the network runs."""
+
+    name: str
+    """``cpu``, ``cuda:N`` or ``mps``."""
+    precision: Precision
+    """Number format of the forward pass."""
+
+    @property
+    def is_cpu(self) -> bool:
+        """True for the CPU, where several windows run side by side, a thread each."""
+        return self.name == "cpu"
+
+
+def choose_device(name: str, precision: str, card: ModelCard) -> Device:
+    """Resolve ``auto`` and check what was asked for.
+
+    Raises:
+        OptionError: The device is not there, or cannot compute in that precision.
+    """
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    chosen = _auto_device() if name == "auto" else name
+    if chosen == "cuda":
+        chosen = "cuda:0"
+    if chosen.startswith("cuda"):
+        count = torch.cuda.device_count()
+        index = chosen.removeprefix("cuda:")
+        if not index.isdigit() or int(index) >= count:
+            msg = f"there is no device {chosen}; this machine has {count} CUDA device(s)"
+            raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
+    elif chosen == "mps":
+        if not torch.backends.mps.is_available():
+            msg = "there is no device mps on this machine"
+            raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
+    elif chosen != "cpu":
+        msg = f"device {name!r} is unknown; expected auto, cpu, cuda, cuda:N or mps"
+        raise OptionError(msg)
+    return Device(name=chosen, precision=_precision(chosen, precision, card))
+
+
+def _auto_device() -> str:
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    if torch.cuda.is_available():
+        return "cuda:0"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    if wanted != "auto":
+        if wanted == "fp16" and device == "cpu":
+            msg = "fp16 on the CPU is slower than fp32 and less exact"
+            raise OptionError(msg, hint="Use --precision fp32 or bf16.")
+        return cast(Precision, wanted)
+    if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT:
+        return "fp32"
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "fp32"
+    if device == "cpu":
+        return "bf16" if _cpu_has_bf16() else "fp32"
+    return "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    """Tell whether the CPU multiplies bf16 in hardware; emulation would be slower."""
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(key)) for key in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
+    """Return how many windows one forward pass takes.
+
+    One on the CPU, where a batch gains nothing and costs memory; on a GPU as many as
+    fit half of what is free now, at most 16.
+    """
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    if not device.name.startswith("cuda"):
+        return 1
+    free_bytes, _ = torch.cuda.mem_get_info(device.name)
+    each = card.activation_bytes_per_px * window_px
+    return int(min(max(free_bytes * 0.5 // each, 1), 16))
+
+
+def keep_freed_pages() -> bool:
+    """Ask glibc to keep freed memory for the next forward pass instead of returning it.
+
+    Every layer allocates and frees tens of megabytes; returning them to the kernel and
+    faulting them in again costs a fp32 forward pass a third of its time. Does nothing,
+    and says so, where the C library is not glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = (
+        (_M_MMAP_THRESHOLD, 1 << 30),
+        (_M_TRIM_THRESHOLD, (1 << 31) - 1),
+        (_M_TOP_PAD, 64 << 20),
+        # Threads share one arena: others are too small for a layer and would map it anew.
+        (_M_ARENA_MAX, 1),
+    )
+    return all([mallopt(option, value) == 1 for option, value in settings])

@@ -1,0 +1,212 @@
+"""Make a geoseg model folder from what smp's ``save_pretrained`` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.errors import ModelError, OutputError
+from geoseg.legend import Legend
+from geoseg.model.card import BandScaling, ModelCard, NetworkSpec
+from geoseg.model.device import Device
+from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
+from geoseg.model.network import build_network, file_sha256, load_weights
+from geoseg.model.predictor import Pixels
+
+__all__ = ["ImportRequest", "import_smp_folder"]
+
+_WEIGHTS = "model.safetensors"
+# Handled here or fixed by geoseg; the rest of the config goes to smp's constructor.
+_NOT_ARGUMENTS = frozenset(
+    {"_model_class", "encoder_name", "encoder_weights", "in_channels", "classes", "activation",
+     "aux_params", "dataset", "metrics"}
+)  # fmt: skip
+_FALLBACK_HALO_PX = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What an smp folder does not tell."""
+
+    name: str
+    """Name of the new model."""
+    title: str
+    """One line for people."""
+    description: str
+    """What it maps and where it fails."""
+    bands: tuple[str, ...]
+    """Input bands in order."""
+    scaling: tuple[BandScaling, ...]
+    """One per band."""
+    value_range: tuple[float, float]
+    """Pixel values the model was made for."""
+    gsd_m: float | None
+    """Pixel size it was trained at."""
+    gsd_range_m: tuple[float, float] | None
+    """Pixel sizes it may be used at."""
+    legend: Legend
+    """Classes in channel order."""
+    license: str = "other"
+    """SPDX identifier."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Accuracy, training data, limits."""
+
+
+def import_smp_folder(
+    source: Path,
+    out: Path,
+    request: ImportRequest,
+    *,
+    images: Sequence[Pixels] = (),
+    overwrite: bool = False,
+) -> ModelCard:
+    """Write a model folder with weights, card and measured halo.
+
+    Args:
+        source: Folder with ``config.json`` and ``model.safetensors``.
+        out: Folder to make; it appears complete or not at all.
+        request: Bands, classes and the rest.
+        images: (band, row, col) raw pixels to measure the halo on; synthetic ones where
+            none are given.
+        overwrite: Replace an existing model folder.
+
+    Raises:
+        ModelError: The folder is not smp's, or its parts do not fit each other.
+        OutputError: ``out`` exists or cannot be written.
+    """
+    if out.exists() and not overwrite:
+        msg = f"{out} exists already"
+        raise OutputError(msg, hint="Choose another --out, or add --overwrite.")
+    spec = _read_spec(source)
+    if not (source / _WEIGHTS).is_file():
+        msg = f"{source} holds no {_WEIGHTS}"
+        raise ModelError(msg, hint="Save it with model.save_pretrained(FOLDER) of smp >= 0.4.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        msg = f"cannot write {out}: {error.strerror}"
+        raise OutputError(msg) from error
+    try:
+        shutil.copyfile(source / _WEIGHTS, staging / _WEIGHTS)
+        card = _measured(_draft(spec, staging / _WEIGHTS, request), staging, images)
+        card.write(staging)
+        os.chmod(staging, 0o755)  # noqa: S103 - mkdtemp makes it private
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(staging, out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return card
+
+
+def _read_spec(source: Path) -> tuple[NetworkSpec, int]:
+    """Return the network and its number of bands from smp's ``config.json``."""
+    try:
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        arguments = {k: v for k, v in config.items() if k not in _NOT_ARGUMENTS}
+        spec = NetworkSpec(
+            architecture=str(config["_model_class"]).lower(),
+            encoder=str(config["encoder_name"]),
+            arguments=tuple(sorted((k, _frozen(v)) for k, v in arguments.items())),
+            n_outputs=int(config["classes"]),
+        )
+        return spec, int(config["in_channels"])
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        msg = f"{source} is not a folder that smp's save_pretrained wrote: {error}"
+        raise ModelError(msg, hint="It must hold config.json and model.safetensors.") from error
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _draft(
+    spec_and_bands: tuple[NetworkSpec, int], weights: Path, request: ImportRequest
+) -> ModelCard:
+    """Return the card with everything that need not be measured; weights are tried."""
+    spec, n_bands = spec_and_bands
+    if n_bands != len(request.bands):
+        msg = f"the network takes {n_bands} bands, --bands names {len(request.bands)}"
+        raise ModelError(msg, hint="Name every input band in order, e.g. --bands red,green,blue.")
+    network = build_network(spec, n_bands)
+    load_weights(network, weights)
+    encoder = getattr(network, "encoder", None)
+    return ModelCard(
+        name=request.name,
+        title=request.title,
+        description=request.description,
+        network=spec,
+        bands=request.bands,
+        scaling=request.scaling,
+        value_range=request.value_range,
+        gsd_m=request.gsd_m,
+        gsd_range_m=request.gsd_range_m,
+        legend=request.legend,
+        stride_px=int(getattr(encoder, "output_stride", 32)),
+        halo_px=0,
+        stitch="crop",
+        weights_file=weights.name,
+        weights_sha256=file_sha256(weights),
+        weights_bytes=weights.stat().st_size,
+        n_parameters=sum(p.numel() for p in network.parameters()),
+        license=request.license,
+        facts=request.facts,
+    )
+
+
+def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> ModelCard:
+    """Return the card with memory, halo and bf16 agreement measured on the CPU."""
+    from geoseg.model.torch_predictor import load_predictor  # noqa: PLC0415 - needs torch
+
+    side = image_side_px(draft.stride_px)
+    n_bands = len(draft.bands)
+    chosen = [i for i in images if i.shape[1:] == (side, side)] or [
+        patchwork_image(seed, n_bands, side, draft.value_range) for seed in (1, 2)
+    ]
+    exact = load_predictor(folder, draft, Device(name="cpu", precision="fp32"))
+    before = _peak_rss_bytes()
+    exact.labels(chosen[0][None], 0)
+    activation = max((_peak_rss_bytes() - before) / side**2, 4.0 * len(draft.legend))
+    halo = measure_halo(exact, draft.stride_px, chosen)
+    half = load_predictor(folder, draft, Device(name="cpu", precision="bf16"))
+    facts = {
+        **draft.facts,
+        "halo_curve": [{"halo_px": h, "differing_share": round(d, 7)} for h, d in halo.curve],
+        "halo_measured_on": "given images" if images else "synthetic patchwork",
+    }
+    return replace(
+        draft,
+        halo_px=_FALLBACK_HALO_PX if halo.halo_px is None else halo.halo_px,
+        stitch="blend" if halo.halo_px is None else "crop",
+        activation_bytes_per_px=round(activation, 1),
+        bf16_agreement=round(agreement(exact, half, chosen), 6),
+        facts=facts,
+    )
+
+
+def _peak_rss_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def tiles_of(pixels: Pixels, side_px: int, count: int) -> list[Pixels]:
+    """Cut up to ``count`` squares of ``side_px`` out of (band, row, col) pixels."""
+    _, height, width = pixels.shape
+    places = [
+        (row, col)
+        for row in range(0, height - side_px + 1, side_px)
+        for col in range(0, width - side_px + 1, side_px)
+    ]
+    return [
+        np.ascontiguousarray(pixels[:, r : r + side_px, c : c + side_px])
+        for r, c in places[:count]
+    ]

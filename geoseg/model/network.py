@@ -1,0 +1,112 @@
+"""Build an smp network from its card and load weights strictly; the only user of smp."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import ModelError
+from geoseg.model.card import ModelCard, NetworkSpec
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["build_network", "file_sha256", "load_network"]
+
+# What a card may say to smp's constructors. Everything else is refused: a card is data
+# from anywhere, and arguments such as encoder_weights would reach for the network.
+_ALLOWED_ARGUMENTS = frozenset(
+    {
+        "decoder_aspp_dropout", "decoder_aspp_separable", "decoder_atrous_rates",
+        "decoder_attention_type", "decoder_channels", "decoder_dropout",
+        "decoder_fusion_channels", "decoder_intermediate_channels", "decoder_interpolation",
+        "decoder_merge_policy", "decoder_pab_channels", "decoder_pyramid_channels",
+        "decoder_readout", "decoder_segmentation_channels", "decoder_use_norm",
+        "encoder_depth", "encoder_output_indices", "encoder_output_stride", "psp_dropout",
+        "psp_out_channels", "upsampling",
+    }
+)  # fmt: skip
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def build_network(spec: NetworkSpec, n_bands: int) -> torch.nn.Module:
+    """Return the network with fresh weights, in evaluation mode.
+
+    Raises:
+        ModelError: Unknown architecture, encoder or argument.
+    """
+    import segmentation_models_pytorch as smp  # noqa: PLC0415 - 2.4 s
+
+    refused = sorted({name for name, _ in spec.arguments} - _ALLOWED_ARGUMENTS)
+    if refused:
+        msg = f"the card asks for network arguments that geoseg does not pass on: {refused}"
+        raise ModelError(msg)
+    if ":" in spec.encoder or "/" in spec.encoder:
+        msg = f"encoder {spec.encoder!r} is an address; only names of smp and timm are allowed"
+        raise ModelError(msg)
+    try:
+        network: torch.nn.Module = smp.create_model(
+            spec.architecture,
+            encoder_name=spec.encoder,
+            encoder_weights=None,
+            in_channels=n_bands,
+            classes=spec.n_outputs,
+            **{name: _plain(value) for name, value in spec.arguments},
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
+        msg = f"smp cannot build {spec.architecture} with encoder {spec.encoder}: {error}"
+        raise ModelError(msg) from error
+    return network.eval()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
+    """Build the card's network and load its weights, all of them or none.
+
+    Raises:
+        ModelError: Weights missing, damaged, or not those of the card.
+    """
+    path = folder / card.weights_file
+    if not path.is_file():
+        msg = f"model {card.name!r}: there is no weights file {path}"
+        raise ModelError(msg, hint="Copy the whole model folder, not the card alone.")
+    found = file_sha256(path)
+    if found != card.weights_sha256:
+        msg = (
+            f"model {card.name!r}: {path} is damaged or not the card's "
+            f"(SHA-256 {found[:12]}..., expected {card.weights_sha256[:12]}...)"
+        )
+        raise ModelError(msg, hint="Copy or download the model folder again.")
+    network = build_network(card.network, len(card.bands))
+    load_weights(network, path)
+    return network
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Load a safetensors file strictly: no missing, no spare, no misshapen tensor.
+
+    Raises:
+        ModelError: The file is not safetensors or does not fit the network.
+    """
+    from safetensors import SafetensorError  # noqa: PLC0415 - with torch only
+    from safetensors.torch import load_file  # noqa: PLC0415 - with torch only
+
+    try:
+        state = {name: tensor.float() if tensor.is_floating_point() else tensor
+                 for name, tensor in load_file(path).items()}  # fmt: skip
+        network.load_state_dict(state, strict=True)
+    except (SafetensorError, OSError) as error:
+        msg = f"{path} is not a readable safetensors file: {error}"
+        raise ModelError(msg, hint="Pickled checkpoints are refused on purpose.") from error
+    except RuntimeError as error:
+        msg = f"{path} does not fit the network of its card: {str(error).splitlines()[-1]}"
+        raise ModelError(msg) from error

@@ -1,0 +1,64 @@
+"""The seam between geoseg and whatever runs a network: two methods on arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CONFIDENCE_STEPS", "LabelBatch", "Pixels", "Predictor", "labels_from_scores"]
+
+CONFIDENCE_STEPS = 250
+"""Confidence and scores 0..1 are stored as 0..250; 255 is nodata."""
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+
+
+class LabelBatch(NamedTuple):
+    """What a map needs of a forward pass."""
+
+    channel: NDArray[np.uint8]
+    """(n, row, col), index of the highest score in the legend."""
+    confidence: NDArray[np.uint8]
+    """(n, row, col), the highest score as 0..250."""
+
+
+class Predictor(Protocol):
+    """Runs a network on batches of equal windows.
+
+    Implementations are safe to call from several threads, normalise the pixels
+    themselves, and give the same result for a window whatever else is in the batch.
+    They raise ``OutOfDeviceMemoryError`` where the batch does not fit.
+    """
+
+    def scores(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return (n, class, row, col) scores, adding up to 1 over the classes.
+
+        Args:
+            pixels: (n, band, row, col) raw pixel values.
+        """
+        ...
+
+    def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+        """Return class and confidence, without ``crop_px`` pixels on every side.
+
+        Equal to ``labels_from_scores`` of the cropped scores.
+        """
+        ...
+
+
+def labels_from_scores(scores: NDArray[np.float32]) -> LabelBatch:
+    """Return the best class, the first of equals, and its quantised score.
+
+    Args:
+        scores: (n, class, row, col), 0..1.
+    """
+    channel = scores.argmax(axis=1).astype(np.uint8)
+    best = scores.max(axis=1)
+    return LabelBatch(channel, quantise(best))
+
+
+def quantise(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return 0..1 as whole steps 0..250, halves to even."""
+    return np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)

@@ -1,0 +1,133 @@
+"""The predictor that runs a torch network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError, OutOfDeviceMemoryError
+from geoseg.model.card import ModelCard
+from geoseg.model.device import Device, keep_freed_pages
+from geoseg.model.network import load_network
+from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
+
+__all__ = ["TorchPredictor", "load_predictor"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredictor:
+    """Load a model folder onto a device.
+
+    Raises:
+        ModelError: The weights are damaged or do not fit the card.
+    """
+    if device.is_cpu:
+        keep_freed_pages()
+    return TorchPredictor(load_network(card, folder), card, device)
+
+
+class TorchPredictor:
+    """Runs a torch network; see ``Predictor`` for the contract.
+
+    On the CPU every calling thread computes with one thread of its own: two windows side
+    by side are faster than two threads that wait for each other after every layer. On a
+    GPU one batch runs at a time.
+    """
+
+    def __init__(self, network: torch.nn.Module, card: ModelCard, device: Device) -> None:
+        """Move the network to the device and prepare the normalisation."""
+        self._device = torch.device(device.name)
+        self._dtype = _DTYPES[device.precision]
+        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._n_classes = len(card.legend)
+        self._inverse_temperature = 1.0 / card.temperature
+        offset = torch.tensor([s.offset for s in card.scaling], dtype=torch.float32)
+        divisor = torch.tensor([s.divisor for s in card.scaling], dtype=torch.float32)
+        self._offset = offset.view(1, -1, 1, 1).to(self._device)
+        self._divisor = divisor.view(1, -1, 1, 1).to(self._device)
+        self._one_at_a_time: AbstractContextManager[Any] = (
+            nullcontext() if device.is_cpu else threading.Lock()
+        )
+
+    def scores(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return (n, class, row, col) softmax scores."""
+        with self._session():
+            logits = self._logits(pixels)
+            result: NDArray[np.float32] = torch.softmax(logits, dim=1).cpu().numpy()
+        return result
+
+    def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+        """Return the best class and its score, reduced on the device."""
+        with self._session():
+            logits = self._logits(pixels)
+            if crop_px:
+                logits = logits[..., crop_px:-crop_px, crop_px:-crop_px]
+            best, channel = _best(logits)
+            # The best softmax score without the others: 1 / sum(exp(l - l_best)).
+            total = sum((plane - best).exp_() for plane in logits.unbind(1))
+            confidence = (CONFIDENCE_STEPS / total).round_().to(torch.uint8)
+            return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
+
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        """Inference mode, one CPU thread per caller, errors of the device mapped."""
+        with self._one_at_a_time:
+            if self._device.type == "cpu":
+                torch.set_num_threads(1)
+            try:
+                with torch.inference_mode():
+                    yield
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if self._device.type == "cuda":
+                    torch.cuda.empty_cache()
+                msg = f"{self._device} has no memory left for this batch"
+                raise OutOfDeviceMemoryError(msg) from error
+
+    def _logits(self, pixels: Pixels) -> torch.Tensor:
+        """Return fp32 logits (n, class, row, col) on the device."""
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        batch = (batch.float() - self._offset) / self._divisor
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
+        ):
+            logits = self._network(batch)
+        logits = logits.float()
+        if logits.shape[1] == 1 and self._n_classes == 2:  # noqa: PLR2004 - binary head
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        if logits.shape[1:] != (self._n_classes, *pixels.shape[2:]):
+            msg = (
+                f"the network gave scores of shape {tuple(logits.shape)} for a batch of "
+                f"{pixels.shape}, expected {self._n_classes} classes on the same pixels"
+            )
+            raise ModelError(msg)
+        return logits * self._inverse_temperature if self._inverse_temperature != 1 else logits
+
+
+def _best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the highest logit and the first channel that has it, (n, row, col) each.
+
+    Plane by plane: torch's argmax over the class axis is several times slower.
+    """
+    planes: Iterator[torch.Tensor] = iter(logits.unbind(1))
+    best = next(planes).clone(memory_format=torch.contiguous_format)
+    channel = torch.zeros(best.shape, dtype=torch.uint8, device=best.device)
+    for index, plane in enumerate(planes, 1):
+        channel.masked_fill_(plane > best, index)
+        torch.maximum(best, plane, out=best)
+    return best, channel
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # The CPU allocator has no exception of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
