@@ -52,7 +52,9 @@ def make_pool(rng: np.random.Generator, weight: float, sources: Sequence[Source]
     return Pool(weight=weight, sources=tuple(sources), anchors=tuple(anchors))
 
 
-def draw_crop(rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd_m: float) -> tuple[Floats, Counts]:
+def draw_crop(
+    rng: np.random.Generator, pools: Sequence[Pool], size_px: int, *, gsd_m: float, fill: tuple[float, float, float]
+) -> tuple[Floats, Counts]:
     """Draw one crop.
 
     Args:
@@ -60,6 +62,7 @@ def draw_crop(rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd
         pools: The places.
         size_px: Side of the crop.
         gsd_m: Ground sample distance that the model is made for; crops vary around it by `SCALE`.
+        fill: Counts that stand for nodata in most crops, as they do when a scene is mapped.
 
     Returns:
         Counts 0 to 255 as floats, (3, row, col), and sets of classes, (row, col).
@@ -69,7 +72,11 @@ def draw_crop(rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd
         if (allowed != UNKNOWN).mean() > 0.3:
             break
     rgb, allowed = _turn(rng, rgb, allowed)
-    return _weather(rng, rgb, allowed), allowed
+    # Some crops keep the black: scenes come with collars that nobody declared.
+    empty = (rgb == 0).all(axis=0) & (allowed == UNKNOWN)
+    counts = _weather(rng, rgb)
+    counts[:, empty] = np.asarray(fill if rng.random() < 0.8 else (0, 0, 0), dtype=np.float32)[:, None]
+    return counts, allowed
 
 
 def _cut(rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd_m: float) -> tuple[Counts, Counts]:
@@ -110,9 +117,8 @@ def _turn(rng: np.random.Generator, rgb: Counts, allowed: Counts) -> tuple[Count
     return (rgb[:, :, ::-1], allowed[:, ::-1]) if rng.random() < 0.5 else (rgb, allowed)
 
 
-def _weather(rng: np.random.Generator, rgb: Counts, allowed: Counts) -> Floats:
+def _weather(rng: np.random.Generator, rgb: Counts) -> Floats:
     """Vary light, colour, haze, sharpness, noise and compression; most crops get a few of them."""
-    empty = (rgb == 0).all(axis=0) & (allowed == UNKNOWN)
     x = rgb.astype(np.float32) / 255
     if rng.random() < 0.85:
         mean = x.mean()
@@ -133,7 +139,6 @@ def _weather(rng: np.random.Generator, rgb: Counts, allowed: Counts) -> Floats:
     counts = np.clip(x * 255, 0, 255)
     if rng.random() < 0.25:
         counts = _compress(counts, int(rng.integers(35, 90)))
-    counts[:, empty] = 0
     return np.ascontiguousarray(counts, dtype=np.float32)
 
 

@@ -71,7 +71,7 @@ def build_network() -> nn.Module:
         encoder_name="tu-resnet10t",
         encoder_weights=None,
         encoder_depth=4,
-        decoder_channels=(96, 64, 48, 24),
+        decoder_channels=(96, 64, 32, 16),
         in_channels=3,
         classes=COUNT,
     )
@@ -180,7 +180,7 @@ def _step(
     for group in optimiser.param_groups:
         rise = min(1.0, (step + 1) / options.warmup_steps)
         group["lr"] = options.rate * rise * (0.5 * (1 + math.cos(math.pi * progress)) * 0.99 + 0.01)
-    crops = [draw_crop(rng, pools, options.crop_px, options.gsd_m) for _ in range(options.batch)]
+    crops = [draw_crop(rng, pools, options.crop_px, gsd_m=options.gsd_m, fill=normalisation[0]) for _ in range(options.batch)]
     mean, std = (torch.tensor(part)[None, :, None, None] for part in normalisation)
     images = (torch.from_numpy(np.stack([rgb for rgb, _ in crops])) - mean) / std
     allowed = torch.from_numpy(np.stack([sets for _, sets in crops]).astype(np.int64))
