@@ -1,0 +1,99 @@
+"""What a user may ask of a run, as one frozen value with its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from geoseg.errors import OptionError
+
+__all__ = ["POLYGON_SUFFIXES", "RunOptions"]
+
+NodataRule = Literal["any", "all"]
+StitchChoice = Literal["auto", "crop", "blend"]
+
+POLYGON_SUFFIXES: Final = {
+    "gpkg": ".gpkg",
+    "flatgeobuf": ".fgb",
+    "geoparquet": ".parquet",
+    "geojson": ".geojson",
+}
+"""Polygon formats and their file extensions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of ``geoseg run``; every field has the default of its flag."""
+
+    scene: str
+    """Path or URL of the input raster."""
+    model: str = "aerial-landcover"
+    """Name of a bundled model, or a model folder."""
+    out: Path | None = None
+    """Result folder; default ``<scene stem>_geoseg`` in the current folder."""
+    bands: tuple[str, ...] | None = None
+    """Scene bands for the model's inputs, by number or name; default by name."""
+    aoi: str | None = None
+    """Polygon file, or ``left,bottom,right,top`` in the scene's CRS."""
+    gsd_m: float | None = None
+    """Pixel size to assume instead of the file's own."""
+    value_range: tuple[float, float] | None = None
+    """Scene values that stand for the ends of the model's range; default as they are."""
+    nodata_rule: NodataRule = "any"
+    """A pixel is nodata where any, or only where all, of the chosen bands are."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
+    precision: str = "auto"
+    """``auto``, ``fp32``, ``bf16`` or ``fp16``."""
+    stitch: StitchChoice = "auto"
+    """Crop or blend windows; auto follows the model card."""
+    block_px: int | None = None
+    """Side of the unit of work and resume."""
+    window_px: int | None = None
+    """Side of what the model sees at once."""
+    halo_px: int | None = None
+    """Context around what a window contributes."""
+    batch_size: int | None = None
+    """Windows per forward pass."""
+    workers: int | None = None
+    """Blocks worked on at a time."""
+    confidence: bool = True
+    """Write ``confidence.tif``."""
+    scores: bool = False
+    """Write ``scores.tif``."""
+    seams: bool = False
+    """Write ``seams.tif``."""
+    formats: tuple[str, ...] = ("gpkg",)
+    """Polygon formats; empty for none."""
+    overwrite: bool = False
+    """Replace the results of an earlier run."""
+
+    def __post_init__(self) -> None:
+        for name in ("block_px", "window_px", "batch_size", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
+                raise OptionError(msg)
+        if self.halo_px is not None and self.halo_px < 0:
+            msg = f"--halo-px must not be negative, got {self.halo_px}"
+            raise OptionError(msg)
+        if self.gsd_m is not None and not 0 < self.gsd_m < float("inf"):
+            msg = f"--gsd must be a positive number of metres, got {self.gsd_m}"
+            raise OptionError(msg)
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            msg = f"--value-range must be MIN,MAX with MIN < MAX, got {self.value_range}"
+            raise OptionError(msg)
+        for name in ("precision", "stitch", "nodata_rule"):
+            allowed = {
+                "precision": ("auto", "fp32", "bf16", "fp16"),
+                "stitch": ("auto", "crop", "blend"),
+                "nodata_rule": ("any", "all"),
+            }[name]
+            if getattr(self, name) not in allowed:
+                msg = f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}"
+                raise OptionError(msg)
+        unknown = [f for f in self.formats if f not in POLYGON_SUFFIXES]
+        if unknown:
+            msg = f"polygon format {unknown[0]!r} is unknown"
+            raise OptionError(msg, hint=f"Known: {', '.join(POLYGON_SUFFIXES)}.")

@@ -1,0 +1,251 @@
+"""The unit of work: one block from the scene's pixels to a committed piece.
+
+``classify_block`` is the arithmetic, on arrays; ``run_block`` reads, calls it, writes.
+
+What a window sees depends on its place in the scene alone: it is cut out of the scene
+mirrored at its edges, on one grid of windows. So pixels do not depend on the block that
+they are computed in, and a block owns its halo instead of asking its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.grid.padding import reflect_index
+from geoseg.grid.resample import resample_masked
+from geoseg.grid.tiling import BlockIndex
+from geoseg.grid.window import Window
+from geoseg.model.predictor import Pixels, Predictor
+from geoseg.raster.piece import write_piece
+from geoseg.raster.read import SceneReader, rasterise_mask
+from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
+from geoseg.run.plan import RunPlan
+from geoseg.run.store import Receipt, RunStore
+
+__all__ = ["BlockLayers", "Engine", "classify_block", "read_block", "run_block"]
+
+NODATA_BYTE = 255
+
+
+class Engine(NamedTuple):
+    """What a worker process keeps open between blocks."""
+
+    reader: SceneReader
+    predictor: Predictor
+    limits: DeviceLimits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockLayers:
+    """A block's result on the scene's grid, ready to be written."""
+
+    classes: NDArray[np.uint8]
+    """(row, col) class ids, nodata where not valid."""
+    confidence: NDArray[np.uint8]
+    """(row, col) 0..250, 255 where not valid."""
+    seams: NDArray[np.uint8] | None
+    """(row, col) share of disagreeing windows 0..250, 255 where not valid."""
+    scores: NDArray[np.uint8] | None
+    """(class, row, col) 0..250, 255 where not valid."""
+    windows: int
+    """Windows forwarded."""
+    overlap_px: int = 0
+    """Valid pixels seen by several windows."""
+    disagree_px: int = 0
+    """Those whose windows disagree."""
+
+
+def run_block(
+    plan: RunPlan,
+    block: BlockIndex,
+    *,
+    load: Callable[[RunPlan], Engine],
+    stop: Callable[[], bool] = lambda: False,
+) -> Receipt:
+    """Classify one block and commit it to the run store.
+
+    Raises:
+        SceneReadError: The pixels cannot be read.
+        OutputError: The piece cannot be written.
+        OutOfDeviceMemoryError: The device is too small for the smallest window.
+        RunInterruptedError: ``stop`` said so.
+    """
+    watch = Stopwatch()
+    store = RunStore(plan.out)
+    engine = load(plan)
+    with watch("read"):
+        found = read_block(plan, block, engine.reader)
+    if found is None:
+        receipt = _receipt(plan, block, None, watch)
+    else:
+        pixels, valid = found
+        forward = Forward(plan, block, pixels, engine.predictor, engine.limits, watch, stop)
+        layers = classify_block(forward, valid)
+        with watch("write"):
+            write_piece(store.piece_path(block), _piece_bands(layers))
+        receipt = _receipt(plan, block, layers, watch)
+    store.commit(receipt)
+    return receipt
+
+
+def read_block(
+    plan: RunPlan, block: BlockIndex, reader: SceneReader
+) -> tuple[ModelPixels, NDArray[np.bool_]] | None:
+    """Read a block with all the context its windows need.
+
+    Returns:
+        The model's view, and the validity (row, col) of the block's scene pixels; None
+        where no pixel of the block is to be classified.
+    """
+    own = plan.scene_window(block)
+    wanted = np.ones(own.shape, np.bool_) if plan.aoi is None else rasterise_mask(plan.aoi, own)
+    if not wanted.any():
+        return None
+    region = _region(plan, block)
+    inside = _mirrored_extent(plan, region)
+    box = reader.read(_scene_extent(plan, inside, own))
+    own_valid = box.valid[own.within(box.window)] & wanted
+    if not own_valid.any():
+        return None
+    values: Pixels = _mapped(plan, box.values)
+    if plan.scale.is_identity:
+        valid = box.valid[inside.within(box.window)]
+        values = values[(slice(None), *inside.within(box.window))]
+    else:
+        taps = plan.scale.to_model_taps(inside)
+        origin = (box.window.row_off, box.window.col_off)
+        values, valid = resample_masked(
+            values.astype(np.float32, copy=False), box.valid, taps, origin
+        )
+    rows = reflect_index(region.row_off, region.height, plan.tiling.height) - inside.row_off
+    cols = reflect_index(region.col_off, region.width, plan.tiling.width) - inside.col_off
+    values = _filled(plan, values, valid)
+    mirrored = np.take(np.take(values, rows, axis=1), cols, axis=2)
+    return ModelPixels(region, mirrored, valid[np.ix_(rows, cols)]), own_valid
+
+
+def _region(plan: RunPlan, block: BlockIndex) -> Window:
+    """Return the union of the model windows of a block (and of its ring, if needed)."""
+    cores = list(plan.tiling.block_cores(block, ring_cores(plan)))
+    first = plan.tiling.model_window(cores[0])
+    last = plan.tiling.model_window(cores[-1])
+    return Window(
+        first.row_off,
+        first.col_off,
+        last.row_end - first.row_off,
+        last.col_end - first.col_off,
+    )
+
+
+def _mirrored_extent(plan: RunPlan, region: Window) -> Window:
+    """Return the smallest window of the model grid that holds the mirrored region."""
+    rows = reflect_index(region.row_off, region.height, plan.tiling.height)
+    cols = reflect_index(region.col_off, region.width, plan.tiling.width)
+    row, col = int(rows.min()), int(cols.min())
+    return Window(row, col, int(rows.max()) + 1 - row, int(cols.max()) + 1 - col)
+
+
+def _scene_extent(plan: RunPlan, inside: Window, own: Window) -> Window:
+    """Return the scene pixels behind a model window, and the block's own."""
+    if plan.scale.is_identity:
+        return inside
+    rows, cols = plan.scale.to_model_taps(inside)
+    row, col = min(rows.first, own.row_off), min(cols.first, own.col_off)
+    row_end, col_end = max(rows.last + 1, own.row_end), max(cols.last + 1, own.col_end)
+    return Window(row, col, row_end - row, col_end - col)
+
+
+def _mapped(plan: RunPlan, values: Pixels) -> Pixels:
+    """Stretch the user's value range onto the card's."""
+    if plan.value_range is None:
+        return values
+    low, high = plan.value_range
+    to_low, to_high = plan.card.value_range
+    stretched = (values.astype(np.float32) - low) * np.float32((to_high - to_low) / (high - low))
+    return np.clip(stretched + np.float32(to_low), to_low, to_high, dtype=np.float32)
+
+
+def _filled(plan: RunPlan, values: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+    """Put the value that the network sees as 0 where there is no valid pixel."""
+    offsets = np.array([s.offset for s in plan.card.scaling], np.float32)
+    if values.dtype == np.uint8:
+        offsets = np.clip(np.rint(offsets), 0, 255)
+    fill = offsets.astype(values.dtype)[:, None, None]
+    result: Pixels = np.where(valid, values, fill)
+    return result
+
+
+def classify_block(forward: Forward, valid: NDArray[np.bool_]) -> BlockLayers:
+    """Return a block's layers from what its windows see.
+
+    Args:
+        forward: The block's windows and the model.
+        valid: (row, col) validity of the block's scene pixels.
+
+    Raises:
+        OutOfDeviceMemoryError: Not even the smallest window fits the device.
+        RunInterruptedError: The run was stopped.
+    """
+    plan = forward.plan
+    result = forward.run()
+    with forward.watch("stitch"):
+        lookup = np.zeros(256, np.uint8)
+        lookup[: len(plan.card.legend)] = plan.card.legend.ids
+        nodata = np.uint8(plan.card.legend.nodata_id)
+        hidden = ~valid
+        classes = lookup[result.channel]
+        classes[hidden] = nodata
+        for layer in (result.confidence, result.seams):
+            if layer is not None:
+                layer[hidden] = NODATA_BYTE
+        if result.scores is not None:
+            result.scores[:, hidden] = NODATA_BYTE
+        overlap = valid if result.seams is None else valid & result.overlap
+        disagree = None if result.seams is None else overlap & (result.seams > 0)
+    return BlockLayers(
+        classes=classes,
+        confidence=result.confidence,
+        seams=result.seams,
+        scores=result.scores,
+        windows=forward.windows,
+        overlap_px=0 if disagree is None else int(np.count_nonzero(overlap)),
+        disagree_px=0 if disagree is None else int(np.count_nonzero(disagree)),
+    )
+
+
+def _piece_bands(layers: BlockLayers) -> list[NDArray[np.uint8]]:
+    """Return the bands of the piece in the order of ``RunPlan.layers``."""
+    bands = [layers.classes, layers.confidence]
+    if layers.seams is not None:
+        bands.append(layers.seams)
+    return bands if layers.scores is None else [*bands, *layers.scores]
+
+
+def _receipt(
+    plan: RunPlan, block: BlockIndex, layers: BlockLayers | None, watch: Stopwatch
+) -> Receipt:
+    """Count what the block contributes to the output; ``layers`` None means nothing."""
+    shown = plan.output_window(block)
+    counts = np.zeros(256, np.int64)
+    if layers is not None:
+        own = layers.classes[shown.within(plan.scene_window(block))]
+        counts = np.bincount(own.ravel(), minlength=256)
+    return Receipt(
+        row=block.row,
+        col=block.col,
+        empty=layers is None,
+        class_px=tuple(int(counts[i]) for i in plan.card.legend.ids),
+        block_px=shown.size_px,
+        windows=layers.windows if layers else 0,
+        overlap_px=layers.overlap_px if layers else 0,
+        disagree_px=layers.disagree_px if layers else 0,
+        read_s=watch.seconds.get("read", 0.0),
+        predict_s=watch.seconds.get("predict", 0.0),
+        stitch_s=watch.seconds.get("stitch", 0.0),
+        write_s=watch.seconds.get("write", 0.0),
+    )

@@ -1,0 +1,122 @@
+"""The only place that knows Dask: blocks become tasks, receipts come back.
+
+A task is a plain function of a plan and a block index. Nothing but receipts crosses
+between processes, and only a few tasks per worker are ever known to the scheduler, so
+its memory does not grow with the scene.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from geoseg.errors import GeosegError, ModelError, OutputError, RunInterruptedError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["Failure", "local_client", "map_bounded"]
+
+_log = logging.getLogger(__name__)
+_AHEAD_PER_WORKER: Final = 2
+_RETRIES: Final = 2
+_BACKOFF_S: Final = 0.5
+# Trying again cannot help: the same file is damaged, the same disk full, the user said stop.
+_FINAL_ERRORS: Final = (ModelError, OutputError, RunInterruptedError)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that failed at every try."""
+
+    item: object
+    error: Exception
+
+
+@contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """Yield a client of an in-process cluster with ``workers`` threads; no port is opened."""
+    import dask  # noqa: PLC0415 - 0.4 s with distributed
+    from distributed import Client, LocalCluster  # noqa: PLC0415
+
+    quiet = {
+        "distributed.scheduler.work-stealing": False,
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.limit": "1h",
+    }
+    # Long numpy and torch calls hold the interpreter for a moment; that is no fault.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    with (
+        dask.config.set(quiet),
+        LocalCluster(
+            processes=False,
+            n_workers=1,
+            threads_per_worker=workers,
+            memory_limit=0,
+            dashboard_address=None,
+            protocol="inproc://",
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def map_bounded(
+    client: Client,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+) -> Iterator[tuple[Item, Result | Failure]]:
+    """Yield (item, result) as they finish, with a bounded number of tasks submitted.
+
+    An item that raises is tried again twice, with a growing pause; then it is yielded
+    with a ``Failure``. An error that trying again cannot mend is raised at once.
+    """
+    from distributed import as_completed  # noqa: PLC0415
+
+    queue = iter(items)
+    running: dict[str, tuple[Item, int]] = {}
+    done = as_completed()
+
+    def submit(item: Item, attempt: int) -> None:
+        future: Future = client.submit(_attempt, function, item, attempt, pure=False)
+        running[future.key] = (item, attempt)
+        done.add(future)
+
+    for _ in range(workers * _AHEAD_PER_WORKER):
+        for item in queue:
+            submit(item, 0)
+            break
+    for future in done:
+        item, attempt = running.pop(future.key)
+        error = future.exception() if future.status == "error" else None
+        if error is None:
+            yield item, future.result()
+        elif isinstance(error, _FINAL_ERRORS):
+            raise error
+        elif attempt < _RETRIES:
+            _log.info("block %s failed (%s); trying again", item, error)
+            submit(item, attempt + 1)
+            continue
+        else:
+            if not isinstance(error, GeosegError):
+                _log.error("block %s failed", item, exc_info=error)
+            yield item, Failure(item, error)
+        for fresh in queue:
+            submit(fresh, 0)
+            break
+
+
+def _attempt(function: Callable[[Item], Result], item: Item, attempt: int) -> Result:
+    if attempt:
+        time.sleep(_BACKOFF_S * 2 ** (attempt - 1))
+    return function(item)

@@ -1,0 +1,97 @@
+"""What a run tells while it works: one frozen value per event, the same for all listeners.
+
+The JSON form (``as_json``) is what ``--json`` prints, one object per line; its fields are
+documented in ``docs/json_events.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["BlockDone", "Event", "Finished", "PlanReady", "Progress", "StageStarted", "Warned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the event in JSON."""
+        return _KINDS[type(self)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the event as JSON values, ``event`` first."""
+        return {"event": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReady(Event):
+    """The plan is made; nothing has been computed yet."""
+
+    scene: str
+    out: str
+    model: str
+    device: str
+    precision: str
+    blocks: int
+    blocks_done: int
+    """Blocks already finished by an interrupted run."""
+    windows: int
+    window_px: tuple[int, int]
+    halo_px: int
+    redundancy: float
+    output_px: int
+    """Pixels of the result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockDone(Event):
+    """One block is committed."""
+
+    blocks_done: int
+    blocks: int
+    px_done: int
+    """Pixels of the result so far, nodata included."""
+    output_px: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted(Event):
+    """A stage after the blocks has begun: ``mosaic``, ``polygons``, ``metadata``."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something the user should know; the run goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Event):
+    """All files are in place."""
+
+    out: str
+    elapsed_s: float
+    files: dict[str, str]
+    """Layer name to path."""
+    classes: list[dict[str, Any]]
+    """Per class: class_id, class_name, px_count, area_m2, share."""
+
+
+_KINDS: dict[type[Event], str] = {
+    PlanReady: "plan",
+    BlockDone: "block",
+    StageStarted: "stage",
+    Warned: "warning",
+    Finished: "finished",
+}
+
+Progress = Callable[[Event], None]
+"""Called from the thread that started the run."""

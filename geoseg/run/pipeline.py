@@ -1,0 +1,345 @@
+"""One scene from top to bottom: plan, blocks, mosaic, polygons, metadata, publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from geoseg.errors import BlocksFailedError, OutputError, RunInterruptedError
+from geoseg.grid.tiling import BlockIndex
+from geoseg.options import POLYGON_SUFFIXES, RunOptions
+from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
+from geoseg.raster.strips import read_strips
+from geoseg.run.block import run_block
+from geoseg.run.cluster import Failure, local_client, map_bounded
+from geoseg.run.engine import load_engine, release_readers, request_stop, stop_requested
+from geoseg.run.events import BlockDone, Event, Finished, PlanReady, Progress, StageStarted, Warned
+from geoseg.run.plan import RunPlan, make_plan
+from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, total
+from geoseg.run.stac import scene_item
+from geoseg.run.store import Receipt, RunStore, write_atomically
+from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
+from geoseg.vector.style import raster_qml
+
+__all__ = ["RESULT_NAMES", "RunResult", "run"]
+
+RESULT_NAMES: Final = (
+    "classes.tif", "classes.tif.aux.xml", "classes.qml", "confidence.tif", "scores.tif",
+    "seams.tif", *(f"polygons{suffix}" for suffix in POLYGON_SUFFIXES.values()),
+    "item.json", "run.json",
+)  # fmt: skip
+"""Every file that a run may leave in its folder."""
+
+_STRIP_ROWS: Final = 512
+_LISTED_FAILURES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What ``geoseg.run`` returns."""
+
+    out: Path
+    """Folder of the results."""
+    files: dict[str, Path]
+    """Layer name to file."""
+    classes: tuple[ClassShare, ...]
+    """Pixels, area and share per class."""
+    totals: RunTotals
+    """Counts and stage times."""
+    n_polygons: int | None
+    """Number of polygons; None where none were asked for."""
+    elapsed_s: float
+    """Wall-clock seconds."""
+
+
+def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
+    """Map one scene.
+
+    Args:
+        options: What to do.
+        progress: Called with events from this thread.
+
+    Raises:
+        GeosegError: In one line what is wrong and what to do; nothing is half-written.
+    """
+    start = time.perf_counter()
+    plan = make_plan(options)
+    store = RunStore(plan.out)
+    _refuse_to_overwrite(plan.out, options)
+    with store.locked():
+        plan = store.open(plan, discard=options.overwrite)
+        done = store.receipts()
+        _announce(plan, done, progress)
+        done = _classify(plan, store, done, progress, start)
+        return _finish(plan, store, total(done.values(), len(plan.card.legend)), progress, start)
+
+
+def _refuse_to_overwrite(out: Path, options: RunOptions) -> None:
+    if out.exists() and not out.is_dir():
+        msg = f"{out} is a file, expected a folder for the results"
+        raise OutputError(msg, hint="Choose another folder with --out.")
+    found = [name for name in RESULT_NAMES if (out / name).exists()]
+    if found and not options.overwrite:
+        msg = f"{out} holds results already ({found[0]})"
+        raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
+
+
+def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress) -> None:
+    for message in plan.warnings:
+        progress(Warned(message=message))
+    progress(
+        PlanReady(
+            scene=plan.scene.address,
+            out=str(plan.out),
+            model=plan.card.name,
+            device=plan.device.name,
+            precision=plan.device.precision,
+            blocks=len(plan.blocks()),
+            blocks_done=len(done),
+            windows=plan.tiling.n_windows,
+            window_px=plan.tiling.window_shape,
+            halo_px=plan.tiling.halo_px,
+            redundancy=round(plan.redundancy, 3),
+            output_px=plan.output.size_px,
+        )
+    )
+
+
+def _classify(
+    plan: RunPlan,
+    store: RunStore,
+    done: dict[BlockIndex, Receipt],
+    progress: Progress,
+    start: float,
+) -> dict[BlockIndex, Receipt]:
+    """Run every block that is not in the store yet; return all receipts.
+
+    Raises:
+        BlocksFailedError: Some blocks failed at every try; the others are kept.
+        RunInterruptedError: Ctrl-C or SIGTERM; the same command continues.
+    """
+    receipts = dict(done)
+    missing = [block for block in plan.blocks() if block not in receipts]
+    failures: list[Failure] = []
+    if not missing:
+        return receipts
+    try:
+        with local_client(plan.workers) as client:
+            results = map_bounded(client, partial(_run_one, plan), missing, workers=plan.workers)
+            for _, result in results:
+                if isinstance(result, Failure):
+                    failures.append(result)
+                    continue
+                receipts[result.block] = result
+                progress(_block_done(plan, receipts, start))
+    except KeyboardInterrupt as error:
+        request_stop(plan)
+        msg = f"stopped after {len(receipts)} of {len(plan.blocks())} blocks"
+        raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
+    finally:
+        release_readers()
+    if failures:
+        raise _failed(plan, failures)
+    return receipts
+
+
+def _run_one(plan: RunPlan, block: BlockIndex) -> Receipt:
+    """Run one block in a worker; a module-level function, so that it travels by name."""
+    return run_block(plan, block, load=load_engine, stop=partial(stop_requested, plan))
+
+
+def _block_done(plan: RunPlan, receipts: dict[BlockIndex, Receipt], start: float) -> Event:
+    return BlockDone(
+        blocks_done=len(receipts),
+        blocks=len(plan.blocks()),
+        px_done=sum(r.block_px for r in receipts.values()),
+        output_px=plan.output.size_px,
+        elapsed_s=round(time.perf_counter() - start, 3),
+    )
+
+
+def _failed(plan: RunPlan, failures: list[Failure]) -> BlocksFailedError:
+    listed = "; ".join(
+        f"block {f.item} ({f.error})" for f in failures[:_LISTED_FAILURES]
+    )
+    more = len(failures) - _LISTED_FAILURES
+    msg = f"{len(failures)} of {len(plan.blocks())} blocks failed: {listed}"
+    return BlocksFailedError(
+        msg + (f"; and {more} more" if more > 0 else ""),
+        hint="Finished blocks are kept: mend the cause and repeat the same command.",
+    )
+
+
+def _finish(
+    plan: RunPlan, store: RunStore, totals: RunTotals, progress: Progress, start: float
+) -> RunResult:
+    """Make the files in the store's ``final`` folder, then move them to their names."""
+    shutil.rmtree(store.final, ignore_errors=True)
+    store.final.mkdir(parents=True)
+    finish_s: dict[str, float] = {}
+    with _stage("mosaic", finish_s, progress):
+        files = _write_rasters(plan, store)
+    summary: VectorSummary | None = None
+    if plan.formats:
+        with _stage("polygons", finish_s, progress):
+            polygon_files, summary = _write_vectors(plan, store)
+            files |= polygon_files
+    shares = class_shares(plan, totals, summary.area_m2 if summary else None)
+    n_polygons = summary.n_polygons if summary else None
+    with _stage("metadata", finish_s, progress):
+        files |= _write_metadata(plan, store, totals, shares, files)
+        elapsed_s = time.perf_counter() - start
+        record = run_record(
+            plan,
+            totals,
+            shares,
+            elapsed_s=elapsed_s,
+            finish_s=finish_s,
+            files=files,
+            n_polygons=n_polygons,
+        )
+        files["run"] = store.final / "run.json"
+        write_atomically(files["run"], json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    _publish(plan.out, store)
+    store.remove()
+    placed = {name: plan.out / path.name for name, path in files.items()}
+    progress(
+        Finished(
+            out=str(plan.out),
+            elapsed_s=round(elapsed_s, 3),
+            files={name: str(path) for name, path in placed.items()},
+            classes=record["result"]["classes"],
+        )
+    )
+    return RunResult(
+        out=plan.out,
+        files=placed,
+        classes=shares,
+        totals=totals,
+        n_polygons=n_polygons,
+        elapsed_s=elapsed_s,
+    )
+
+
+@contextmanager
+def _stage(name: str, seconds: dict[str, float], progress: Progress) -> Iterator[None]:
+    progress(StageStarted(stage=name))
+    start = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - start
+
+
+def _write_rasters(plan: RunPlan, store: RunStore) -> dict[str, Path]:
+    """Write one COG per raster layer that was asked for."""
+    files = {}
+    for name, bands in _raster_layers(plan).items():
+        files[name] = store.final / f"{name}.tif"
+        write_cog(
+            _mosaic(plan, store, bands),
+            files[name],
+            overviews="MODE" if name == "classes" else "AVERAGE",
+            threads=plan.workers,
+        )
+    return files
+
+
+def _mosaic(plan: RunPlan, store: RunStore, bands: list[LayerBand]) -> str:
+    """Return the VRT that shows the finished pieces as one raster."""
+    pieces = [
+        MosaicPiece(path=store.piece_path(block), window=plan.scene_window(block))
+        for block in plan.blocks()
+        if store.piece_path(block).is_file()
+    ]
+    metadata = {"TIFFTAG_SOFTWARE": "geoseg", "GEOSEG_MODEL": plan.card.name}
+    return mosaic_vrt(
+        pieces, grid=plan.scene.grid, output=plan.output, bands=bands, metadata=metadata
+    )
+
+
+def _raster_layers(plan: RunPlan) -> dict[str, list[LayerBand]]:
+    legend, layers = plan.card.legend, plan.layers
+    byte = LayerBand(piece_band=2, description="confidence", nodata=255, scale=1 / 250)
+    found = {
+        "classes": [
+            LayerBand(
+                piece_band=1, description="class", nodata=legend.nodata_id, legend=legend
+            )
+        ]
+    }
+    if plan.confidence:
+        found["confidence"] = [byte]
+    if plan.seams:
+        band = layers.index("seams") + 1
+        found["seams"] = [replace(byte, piece_band=band, description="seam disagreement")]
+    if plan.scores:
+        found["scores"] = [
+            replace(
+                byte,
+                piece_band=layers.index(f"score_{c.class_id}") + 1,
+                description=f"score of {c.name}",
+            )
+            for c in legend
+        ]
+    return found
+
+
+def _write_vectors(plan: RunPlan, store: RunStore) -> tuple[dict[str, Path], VectorSummary]:
+    """Write the polygons in every format that was asked for."""
+    files = {f: store.final / f"polygons{POLYGON_SUFFIXES[f]}" for f in plan.formats}
+    nodata = plan.card.legend.nodata_id
+    mosaic = store.final / "labels.vrt"
+    bands = [
+        LayerBand(piece_band=1, description="class", nodata=nodata),
+        LayerBand(piece_band=2, description="confidence", nodata=255),
+    ]
+    write_atomically(mosaic, _mosaic(plan, store, bands))
+    strips = (
+        Strip(window, values[0], values[1])
+        for window, values in read_strips(mosaic, _STRIP_ROWS)
+    )
+    summary = write_polygons(
+        strips,
+        grid=plan.scene.grid.subgrid(plan.output),
+        legend=plan.card.legend,
+        targets=list(files.values()),
+        temp_dir=store.final,
+    )
+    return {f"polygons_{name}": path for name, path in files.items()}, summary
+
+
+def _write_metadata(
+    plan: RunPlan,
+    store: RunStore,
+    totals: RunTotals,
+    shares: tuple[ClassShare, ...],
+    files: dict[str, Path],
+) -> dict[str, Path]:
+    """Write the QGIS style of the class raster and the STAC item."""
+    style = store.final / "classes.qml"
+    write_atomically(style, raster_qml(plan.card.legend))
+    item = store.final / "item.json"
+    record = scene_item(plan, totals, shares, {**files, "style": style})
+    write_atomically(item, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return {"style": style, "item": item}
+
+
+def _publish(out: Path, store: RunStore) -> None:
+    """Move finished files to their names, ``run.json`` last; old results go away."""
+    try:
+        for name in RESULT_NAMES:
+            source = store.final / name
+            if source.exists():
+                os.replace(source, out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"cannot write to {out}: {error.strerror or error}"
+        raise OutputError(msg, hint="The finished files are in its folder .geoseg/final.") from error

@@ -1,0 +1,272 @@
+"""Everything decided before the first pixel is computed, as one frozen value.
+
+A plan holds addresses and numbers only. It travels to workers, is written into the run
+store, and its digest tells whether an interrupted run may be continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import geoseg
+from geoseg.errors import OptionError
+from geoseg.grid.resample import GridScale
+from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
+from geoseg.grid.window import Window, round_up
+from geoseg.model.card import ModelCard, StitchMode
+from geoseg.model.device import Device, auto_batch_size, choose_device
+from geoseg.model.registry import find_model
+from geoseg.options import NodataRule, RunOptions
+from geoseg.raster.read import Polygons, sample_values
+from geoseg.raster.scene import Scene, open_scene, select_bands
+from geoseg.run.fit import check_value_range, fit_grid
+
+__all__ = ["RunPlan", "make_plan"]
+
+_BLOCK_PX: Final = 2048
+_SMALL_SCENE_PX: Final = 4_000_000
+_SMALL_CORE_PX: Final = 512
+_CORE_PX: Final = {"cpu": 1024, "gpu": 2048}
+# What one forward pass may take of the memory. It sets the window, and the window must
+# not depend on the machine, or two machines would give different maps.
+_WINDOW_BYTES: Final = {"cpu": 450e6, "gpu": 4e9}
+_SMALLEST_CORE_PX: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One scene, one model, and how they meet."""
+
+    scene: Scene
+    """The input."""
+    bands: tuple[int, ...]
+    """1-based scene bands in the model's order."""
+    nodata_rule: NodataRule
+    """When a pixel is nodata."""
+    value_range: tuple[float, float] | None
+    """Scene values mapped onto the card's range, or None."""
+    card: ModelCard
+    """The model."""
+    model_folder: Path
+    """Where its weights are."""
+    scale: GridScale
+    """Scene pixels to model pixels."""
+    tiling: Tiling
+    """Cores, windows and blocks on the model's grid."""
+    stitch: StitchMode
+    """Crop or blend."""
+    aoi: Polygons | None
+    """Area of interest in the scene's pixel corners (col, row)."""
+    output: Window
+    """The part of the scene's grid that the result covers."""
+    device: Device
+    """Where and how precisely the network runs."""
+    batch_size: int
+    """Windows per forward pass."""
+    workers: int
+    """Blocks worked on at a time; does not change the result."""
+    confidence: bool
+    """Write ``confidence.tif``."""
+    scores: bool
+    """Write ``scores.tif``."""
+    seams: bool
+    """Write ``seams.tif``."""
+    formats: tuple[str, ...]
+    """Polygon formats."""
+    out: Path
+    """Result folder."""
+    warnings: tuple[str, ...]
+    """What the user should know before the run."""
+
+    def blocks(self) -> list[BlockIndex]:
+        """Return the blocks that touch the output, in reading order."""
+        return [b for b in self.tiling.blocks() if self.output_window(b).size_px]
+
+    def scene_window(self, block: BlockIndex) -> Window:
+        """Return the scene pixels that a block is responsible for."""
+        return self.scale.scene_window(self.tiling.block_window(block))
+
+    def output_window(self, block: BlockIndex) -> Window:
+        """Return the part of a block's scene pixels that lies in the output."""
+        return self.scene_window(block).intersect(self.output)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Meaning of a piece's bands, in order."""
+        fixed = ["classes", "confidence"]
+        if self.seams:
+            fixed.append("seams")
+        return (*fixed, *(f"score_{c.class_id}" for c in self.card.legend if self.scores))
+
+    @property
+    def redundancy(self) -> float:
+        """Pixels forwarded per model pixel, were everything valid."""
+        return self.tiling.redundancy
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that decides the pixels; blocks, batches and workers do not."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """Return the facts behind ``digest`` as JSON values."""
+        tiling, scale = self.tiling, self.scale
+        return {
+            "geoseg": geoseg.__version__,
+            "scene": self.scene.address,
+            "scene_fingerprint": self.scene.fingerprint,
+            "bands": list(self.bands),
+            "nodata_rule": self.nodata_rule,
+            "value_range": self.value_range,
+            "weights_sha256": self.card.weights_sha256,
+            "scaling": [[s.offset, s.divisor] for s in self.card.scaling],
+            "temperature": self.card.temperature,
+            "class_ids": [*self.card.legend.ids, self.card.legend.nodata_id],
+            "steps": [scale.row_step, scale.col_step],
+            "core_px": [tiling.core_height_px, tiling.core_width_px],
+            "halo_px": tiling.halo_px,
+            "stitch": self.stitch,
+            "aoi": self.aoi,
+            "device": self.device.name.split(":")[0],
+            "precision": self.device.precision,
+            "layers": list(self.layers),
+        }
+
+
+def make_plan(options: RunOptions) -> RunPlan:
+    """Open the headers, check that everything fits, and decide.
+
+    Raises:
+        GeosegError: Anything that would make the run fail or its result wrong.
+    """
+    scene = open_scene(options.scene)
+    folder, card = find_model(options.model)
+    bands = select_bands(scene, card.bands, options.bands)
+    scale, warnings = fit_grid(scene, card, options.gsd_m)
+    sample = sample_values(scene, bands, options.nodata_rule)
+    check_value_range(scene, card, sample, mapped=options.value_range is not None)
+    aoi = _read_aoi(options.aoi, scene)
+    device = choose_device(options.device, options.precision, card)
+    stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
+    workers = options.workers or default_workers(device)
+    tiling = _tiling(options, card, scale, device, workers)
+    if stitch == "crop" and tiling.halo_px < card.halo_px:
+        warnings.append(
+            f"halo of {tiling.halo_px} px is below the {card.halo_px} px measured for model "
+            f"{card.name!r}: seams may show"
+        )
+    window_px = math.prod(tiling.window_shape)
+    return RunPlan(
+        scene=scene,
+        bands=bands,
+        nodata_rule=options.nodata_rule,
+        value_range=options.value_range,
+        card=card,
+        model_folder=folder,
+        scale=scale,
+        tiling=tiling,
+        stitch=stitch,
+        aoi=aoi,
+        output=_output_window(scene, aoi),
+        device=device,
+        batch_size=options.batch_size or auto_batch_size(device, card, window_px),
+        workers=workers,
+        confidence=options.confidence,
+        scores=options.scores,
+        seams=options.seams,
+        formats=options.formats,
+        out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
+        warnings=tuple(warnings),
+    )
+
+
+def default_workers(device: Device) -> int:
+    """Return blocks at a time: one per core on the CPU, three to feed one GPU."""
+    if not device.is_cpu:
+        return 3
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:
+    if text is None:
+        return None
+    from geoseg.vector.aoi import read_aoi  # noqa: PLC0415 - shapely only where needed
+
+    return read_aoi(text, scene.grid)
+
+
+def _output_window(scene: Scene, aoi: Polygons | None) -> Window:
+    """Return the whole scene, or the box of whole pixels around the AOI."""
+    if aoi is None:
+        return scene.grid.window
+    cols, rows = zip(*(corner for polygon in aoi for corner in polygon[0]), strict=True)
+    row, col = math.floor(min(rows) + 1e-6), math.floor(min(cols) + 1e-6)
+    box = Window(
+        row, col, math.ceil(max(rows) - 1e-6) - row, math.ceil(max(cols) - 1e-6) - col
+    )
+    return box.intersect(scene.grid.window)
+
+
+def _tiling(
+    options: RunOptions, card: ModelCard, scale: GridScale, device: Device, workers: int
+) -> Tiling:
+    stride = card.stride_px
+    halo = round_up(card.halo_px if options.halo_px is None else options.halo_px, stride)
+    core = _max_core_px(options, card, scale, device, halo)
+    height, width = scale.model_height, scale.model_width
+    core_height = even_core_px(height, core, stride)
+    core_width = even_core_px(width, core, stride)
+    wanted = options.block_px or _BLOCK_PX
+    # The block is counted in scene pixels, which are what is read and kept in memory.
+    rows = max(1, round(wanted / (core_height * max(scale.row_step, 1.0))))
+    cols = max(1, round(wanted / (core_width * max(scale.col_step, 1.0))))
+    tiling = Tiling(
+        height=height,
+        width=width,
+        core_height_px=core_height,
+        core_width_px=core_width,
+        halo_px=halo,
+        stride_px=stride,
+        block_rows=rows,
+        block_cols=cols,
+    )
+    return tiling if options.block_px else _enough_blocks(tiling, workers)
+
+
+def _max_core_px(
+    options: RunOptions, card: ModelCard, scale: GridScale, device: Device, halo: int
+) -> int:
+    """Return the largest core; never a function of the number of workers."""
+    stride = card.stride_px
+    if options.window_px is not None:
+        core = options.window_px // stride * stride - 2 * halo
+        if core < stride:
+            msg = (
+                f"--window-px {options.window_px} leaves no pixels inside a halo of "
+                f"{halo} px on both sides"
+            )
+            raise OptionError(msg, hint=f"Use at least {2 * halo + stride}.")
+        return core
+    kind = "cpu" if device.is_cpu else "gpu"
+    bytes_per_px = card.activation_bytes_per_px * (1.0 if device.precision == "fp32" else 0.6)
+    affordable = math.isqrt(int(_WINDOW_BYTES[kind] / bytes_per_px)) - 2 * halo
+    largest = max(min(affordable, _CORE_PX[kind]), _SMALLEST_CORE_PX)
+    # Small scenes are cut finer than memory asks for, to keep all cores busy.
+    if scale.model_height * scale.model_width <= _SMALL_SCENE_PX:
+        largest = min(largest, _SMALL_CORE_PX)
+    return largest
+
+
+def _enough_blocks(tiling: Tiling, workers: int) -> Tiling:
+    """Halve the blocks until every worker has a few, or a block is one core."""
+    rows, cols = tiling.block_rows, tiling.block_cols
+    counts = tiling.core_counts
+    while rows * cols > 1 and math.ceil(counts[0] / rows) * math.ceil(counts[1] / cols) < 4 * workers:
+        rows, cols = (rows, max(1, cols // 2)) if cols >= rows else (max(1, rows // 2), cols)
+    return replace(tiling, block_rows=rows, block_cols=cols)

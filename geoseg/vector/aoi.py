@@ -1,0 +1,106 @@
+"""The area of interest: a polygon file or a box, as rings in the scene's pixel corners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import OptionError
+from geoseg.grid.pixel_grid import PixelGrid
+
+if TYPE_CHECKING:
+    import pyproj
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = ["Polygons", "read_aoi"]
+
+Ring = tuple[tuple[float, float], ...]
+Polygons = tuple[tuple[Ring, ...], ...]
+"""Polygons as rings of (col, row) pixel corners; the first ring of each is the outer one."""
+
+_BOX_NUMBERS = 4
+# Edges are densified before they are reprojected, so that a straight edge in one CRS
+# stays where it is in the other.
+_PARTS_PER_EDGE = 32
+
+
+def read_aoi(text: str, grid: PixelGrid) -> Polygons:
+    """Read ``FILE`` or ``left,bottom,right,top`` (in the scene's CRS).
+
+    Raises:
+        OptionError: Unreadable, no polygons in it, or none of it on the scene.
+    """
+    import shapely  # noqa: PLC0415 - only where an AOI is given
+    from shapely.geometry import MultiPolygon, Polygon  # noqa: PLC0415
+
+    numbers = _box(text)
+    area = shapely.box(*numbers) if numbers else _from_file(text, grid)
+    inverse = ~grid.transform
+    in_pixels = shapely.transform(
+        area, lambda x, y: (inverse.a * x + inverse.b * y + inverse.c,
+                            inverse.d * x + inverse.e * y + inverse.f), interleaved=False
+    )  # fmt: skip
+    extent = shapely.box(0, 0, grid.width, grid.height)
+    clipped = shapely.make_valid(in_pixels).intersection(extent)
+    parts = [p for p in getattr(clipped, "geoms", [clipped]) if isinstance(p, Polygon)]
+    parts += [
+        q for m in getattr(clipped, "geoms", []) if isinstance(m, MultiPolygon) for q in m.geoms
+    ]
+    if not parts or sum(p.area for p in parts) == 0:
+        bounds = ", ".join(f"{v:.6g}" for v in grid.bounds)
+        found = ", ".join(f"{v:.6g}" for v in area.bounds)
+        msg = f"the area of interest ({found}) lies outside the scene ({bounds})"
+        raise OptionError(msg, hint="Both must be in the scene's CRS: left, bottom, right, top.")
+    return tuple(
+        tuple(tuple(ring.coords) for ring in (p.exterior, *p.interiors)) for p in parts
+    )
+
+
+def _box(text: str) -> tuple[float, ...] | None:
+    parts = text.split(",")
+    if len(parts) != _BOX_NUMBERS:
+        return None
+    try:
+        left, bottom, right, top = (float(p) for p in parts)
+    except ValueError:
+        return None
+    if not (left < right and bottom < top):
+        msg = f"--aoi {text} is not left,bottom,right,top: left < right and bottom < top"
+        raise OptionError(msg)
+    return left, bottom, right, top
+
+
+def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
+    import geopandas  # noqa: PLC0415 - 0.5 s
+    import shapely  # noqa: PLC0415
+
+    try:
+        frame: Any = (
+            geopandas.read_parquet(path) if path.endswith(".parquet") else geopandas.read_file(path)
+        )
+    except Exception as error:  # noqa: BLE001 - pyogrio, fiona and pyarrow share no base class
+        msg = f"cannot read the area of interest {path}: {' '.join(str(error).split())[:200]}"
+        raise OptionError(
+            msg, hint="Give a polygon file that GDAL reads, or left,bottom,right,top."
+        ) from error
+    if not len(frame) or not hasattr(frame, "geometry"):
+        msg = f"the area of interest {path} holds no polygons"
+        raise OptionError(msg)
+    area = shapely.make_valid(shapely.union_all(shapely.make_valid(frame.geometry.to_numpy())))
+    if area.is_empty or area.area == 0:
+        msg = f"the area of interest {path} holds no polygons, only points or lines"
+        raise OptionError(msg)
+    if frame.crs is None or grid.crs is None:
+        return area
+    return _reprojected(area, frame.crs, grid.crs)
+
+
+def _reprojected(area: BaseGeometry, source: pyproj.CRS, target: pyproj.CRS) -> BaseGeometry:
+    import pyproj  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
+
+    if source == target:
+        return area
+    left, bottom, right, top = area.bounds
+    step = max(right - left, top - bottom) / _PARTS_PER_EDGE
+    change = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
+    return shapely.transform(shapely.segmentize(area, step), change, interleaved=False)

@@ -1,0 +1,24 @@
+"""The one way in which this room compiles code.
+
+Modules with compiled functions import numba when they are imported, so they are imported
+inside the functions that need them. Every function has one explicit signature: it is
+compiled once per installation, kept beside the source (or in numba's cache folder), and
+later processes only load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["compiled"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(signature: str) -> Callable[[_Function], _Function]:
+    """Compile a function for one numba signature, without the GIL, kept on disk."""
+    decorate: Callable[[_Function], _Function] = numba.njit(signature, cache=True, nogil=True)
+    return decorate

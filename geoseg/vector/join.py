@@ -1,0 +1,325 @@
+"""Join traced blocks into regions with closed rings, from the top of the scene down.
+
+Strategy: the corners of a row of blocks, and those on the seams above and between them,
+are appended to one graph in the order of rows and columns. Rings that close are walked
+and leave the graph; a region is complete, and leaves too, once it does not touch the
+last row. What remains is what touches the open edge. Every decision depends only on the
+pixels around a corner and on which of them belong to one region, so the result equals
+that of tracing the whole scene as one block.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from geoseg.vector.trace import BlockTrace
+
+__all__ = ["Regions", "join"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regions:
+    """Complete regions with their rings, exterior first, then holes from the top down."""
+
+    class_id: NDArray[np.uint8]
+    """(n,) class of each region."""
+    stats: NDArray[np.int64]
+    """(n, 4) pixels, sum of stored confidence, pixels with a confidence, 255 minus least."""
+    rings: NDArray[np.int64]
+    """(n + 1,) index of each region's first ring, and the end."""
+    corners: NDArray[np.int64]
+    """(k + 1,) index of each ring's first corner, and the end."""
+    places: NDArray[np.int32]
+    """(m, 2) row, col of the corners; a ring begins at its first corner by row and
+    column, keeps the region on the left as displayed, and does not repeat a corner at
+    its end. Corners where boundaries branch are there even on a straight line."""
+    is_node: NDArray[np.bool_]
+    """(m,) True at corners where three or four boundaries meet."""
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+
+def join(blocks: Iterable[BlockTrace], *, height: int, width: int) -> Iterator[Regions]:
+    """Yield the complete regions after each row of blocks, and the rest at the end.
+
+    Regions come by last row, then first row, then first column of the first row,
+    whatever the blocks.
+
+    Args:
+        blocks: Traces that tile the scene on a grid of any row heights and column
+            widths, from left to right, then down.
+        height: Rows of the scene.
+        width: Columns of the scene.
+
+    Raises:
+        OutputError: The blocks do not tile the scene.
+    """
+    front = _Front(width)
+    row = 0
+    for row_off, band in itertools.groupby(blocks, key=lambda b: b.window.row_off):
+        side_by_side = list(band)
+        _check_band(side_by_side, row, width)
+        yield front.add(side_by_side)
+        row = row_off + side_by_side[0].window.height
+    if row != height:
+        msg = f"the blocks end at row {row} of {height}"
+        raise OutputError(msg)
+    yield front.finish(height)
+
+
+def _check_band(band: Sequence[BlockTrace], row: int, width: int) -> None:
+    col = 0
+    for block in band:
+        window = block.window
+        if (window.row_off, window.col_off, window.height) != (row, col, band[0].window.height):
+            msg = f"block {window} does not continue the scene at row {row}, column {col}"
+            raise OutputError(msg)
+        col = window.col_end
+    if col != width:
+        msg = f"the blocks at row {row} end at column {col} of {width}"
+        raise OutputError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rings:
+    """Closed rings; the arrays are those of :class:`Regions`."""
+
+    region: NDArray[np.int32]
+    hole: NDArray[np.uint8]
+    corners: NDArray[np.int64]
+    places: NDArray[np.int32]
+    is_node: NDArray[np.bool_]
+
+    def take(self, which: NDArray[np.intp]) -> _Rings:
+        """Return some of the rings in the given order."""
+        lengths = np.diff(self.corners)[which]
+        corners = np.concatenate([[0], np.cumsum(lengths)])
+        source = np.repeat(self.corners[which] - corners[:-1], lengths)
+        source += np.arange(corners[-1])
+        return _Rings(
+            region=self.region[which],
+            hole=self.hole[which],
+            corners=corners,
+            places=self.places[source],
+            is_node=self.is_node[source],
+        )
+
+    def plus(self, other: _Rings) -> _Rings:
+        """Return these rings and then the others."""
+        return _Rings(
+            region=np.concatenate([self.region, other.region]),
+            hole=np.concatenate([self.hole, other.hole]),
+            corners=np.concatenate([self.corners, other.corners[1:] + self.corners[-1]]),
+            places=np.concatenate([self.places, other.places]),
+            is_node=np.concatenate([self.is_node, other.is_node]),
+        )
+
+
+class _Front:
+    """The graph of corners, the regions and the closed rings that touch the open edge."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._places = np.empty((0, 2), dtype=np.int32)
+        self._sides = np.empty((0, 4), dtype=np.int32)
+        self._edges = np.empty(0, dtype=np.uint8)
+        self._links = np.empty((0, 4), dtype=np.int32)
+        self._done = np.empty(0, dtype=np.uint8)
+        self._open_below = np.full(width + 1, -1, dtype=np.int32)
+        self._class = np.empty(0, dtype=np.uint8)
+        self._stats = np.empty((0, 4), dtype=np.int64)
+        self._last_row = np.full(width, -1, dtype=np.int32)
+        none = np.empty(0, dtype=np.int32)
+        self._rings = _Rings(
+            region=none,
+            hole=none.astype(np.uint8),
+            corners=np.zeros(1, dtype=np.int64),
+            places=self._places,
+            is_node=none.astype(np.bool_),
+        )
+
+    def add(self, band: Sequence[BlockTrace]) -> Regions:
+        """Append one row of blocks and return the regions that are complete now."""
+        band = self._adopt(band)
+        first = np.concatenate([block.top for block in band])
+        seams = [_seam_between_rows(self._last_row, first, band[0].window.row_off)]
+        nothing = np.full(band[0].window.height, -1, dtype=np.int32)
+        rights = [nothing, *(block.right for block in band)]
+        lefts = [*(block.left for block in band), nothing]
+        cols = [0, *(block.window.col_end for block in band)]
+        for right, left, col in zip(rights, lefts, cols, strict=True):
+            seams.append(_seam_between_cols(right, left, band[0].window.row_off, col))
+        self._append([*seams, *((block.places, block.sides) for block in band)])
+        self._last_row = np.concatenate([block.bottom for block in band])
+        return self._release()
+
+    def finish(self, height: int) -> Regions:
+        """Close the scene below its last row and return the remaining regions."""
+        outside = np.full(self._width, -1, dtype=np.int32)
+        self._append([_seam_between_rows(self._last_row, outside, height)])
+        self._last_row = outside
+        return self._release()
+
+    def _adopt(self, band: Sequence[BlockTrace]) -> list[BlockTrace]:
+        """Take over the regions of a band, joined with those they continue."""
+        from geoseg.vector.join_kernels import unite_touching
+        from geoseg.vector.trace_kernels import settle
+
+        offsets = np.cumsum([len(self._class), *(len(b.region_class) for b in band)])
+        band = [_renumbered(b, _shift(len(b.region_class), o)) for b, o in zip(band, offsets)]  # noqa: B905
+        classes = np.concatenate([self._class, *(b.region_class for b in band)])
+        stats = np.concatenate([self._stats, *(b.region_stats for b in band)])
+        parent = np.arange(len(classes), dtype=np.int32)
+        first = np.concatenate([block.top for block in band])
+        unite_touching(parent, classes, self._last_row, first)
+        for one, other in itertools.pairwise(band):
+            unite_touching(parent, classes, one.right, other.left)
+        numbers, count = settle(parent, stats)
+        self._stats = stats[:count].copy()
+        self._class = np.empty(count, dtype=np.uint8)
+        self._class[numbers] = classes
+        numbers = np.append(numbers, np.int32(-1))
+        self._sides = numbers[self._sides]
+        self._last_row = numbers[self._last_row]
+        self._rings = replace(self._rings, region=numbers[self._rings.region])
+        return [_renumbered(block, numbers) for block in band]
+
+    def _append(self, parts: Sequence[tuple[NDArray[np.int32], NDArray[np.int32]]]) -> None:
+        """Add corners to the graph, in order, and link them."""
+        from geoseg.vector.join_kernels import link_corners
+
+        places = np.concatenate([places for places, _ in parts])
+        sides = np.concatenate([sides for _, sides in parts])
+        key = places[:, 0].astype(np.int64) * (self._width + 1) + places[:, 1]
+        order = np.argsort(key, kind="stable")
+        n_old, n_new = len(self._places), len(order)
+        self._places = np.concatenate([self._places, places[order]])
+        self._sides = np.concatenate([self._sides, sides[order]])
+        self._edges = np.concatenate([self._edges, np.zeros(n_new, dtype=np.uint8)])
+        self._done = np.concatenate([self._done, np.zeros(n_new, dtype=np.uint8)])
+        self._links = np.concatenate([self._links, np.empty((n_new, 4), dtype=np.int32)])
+        link_corners(
+            self._places, self._sides, self._edges, self._links, self._open_below, n_old
+        )
+
+    def _release(self) -> Regions:
+        """Take closed rings out of the graph, and complete regions out of the front."""
+        from geoseg.vector.join_kernels import mark_open_walks, walk_rings
+
+        waiting = np.zeros(len(self._edges), dtype=np.uint8)
+        graph = self._sides, self._edges, self._links
+        mark_open_walks(*graph, self._open_below, waiting)
+        corners, begins, region, hole = walk_rings(*graph, waiting, self._done)
+        closed = _Rings(
+            region=region,
+            hole=hole,
+            corners=begins,
+            places=self._places[corners],
+            is_node=np.bitwise_count(self._edges[corners]) > 2,  # noqa: PLR2004
+        )
+        rings = self._rings.plus(closed)
+        is_open = np.zeros(len(self._class) + 1, dtype=np.bool_)
+        is_open[self._last_row] = True
+        is_open[-1] = False
+        complete = self._complete(rings, ~is_open[:-1])
+        self._keep(waiting > 0, rings.take(np.flatnonzero(is_open[rings.region])), is_open[:-1])
+        return complete
+
+    def _complete(self, rings: _Rings, is_complete: NDArray[np.bool_]) -> Regions:
+        """Return the complete regions in their order."""
+        starts = rings.places[rings.corners[:-1]].astype(np.int64)
+        key = starts[:, 0] * (self._width + 1) + starts[:, 1]
+        outer = np.flatnonzero((rings.hole == 0) & is_complete[rings.region])
+        if len(outer):
+            last = np.maximum.reduceat(rings.places[:, 0], rings.corners[:-1])[outer]
+            outer = outer[np.lexsort((key[outer], last))]
+        rank = np.full(len(is_complete), -1, dtype=np.int64)
+        rank[rings.region[outer]] = np.arange(len(outer))
+        which = np.flatnonzero(is_complete[rings.region])
+        which = which[np.lexsort((key[which], rings.hole[which], rank[rings.region[which]]))]
+        chosen = rings.take(which)
+        regions = rings.region[outer]
+        return Regions(
+            class_id=self._class[regions],
+            stats=self._stats[regions],
+            rings=np.append(np.flatnonzero(chosen.hole == 0), len(which)),
+            corners=chosen.corners,
+            places=chosen.places,
+            is_node=chosen.is_node,
+        )
+
+    def _keep(
+        self, corner: NDArray[np.bool_], rings: _Rings, region: NDArray[np.bool_]
+    ) -> None:
+        """Drop everything else and renumber what is kept."""
+        numbers, corner_numbers = _numbering(region), _numbering(corner)
+        self._class, self._stats = self._class[region], self._stats[region]
+        self._last_row = numbers[self._last_row]
+        self._rings = replace(rings, region=numbers[rings.region])
+        self._places, self._edges = self._places[corner], self._edges[corner]
+        self._done = self._done[corner]
+        self._sides = numbers[self._sides[corner]]
+        self._links = corner_numbers[self._links[corner]]
+        self._open_below = corner_numbers[self._open_below]
+
+
+def _numbering(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return new indices of the kept ones, -1 for the others and for index -1."""
+    numbers = np.full(len(kept) + 1, -1, dtype=np.int32)
+    numbers[:-1][kept] = np.arange(np.count_nonzero(kept), dtype=np.int32)
+    return numbers
+
+
+def _shift(count: int, offset: int) -> NDArray[np.int32]:
+    return np.append(np.arange(offset, offset + count), -1).astype(np.int32)
+
+
+def _renumbered(block: BlockTrace, numbers: NDArray[np.int32]) -> BlockTrace:
+    """Return a block whose region i is called ``numbers[i]``; ``numbers[-1]`` is -1."""
+    return replace(
+        block,
+        sides=numbers[block.sides],
+        top=numbers[block.top],
+        right=numbers[block.right],
+        bottom=numbers[block.bottom],
+        left=numbers[block.left],
+    )
+
+
+def _seam_between_rows(
+    above: NDArray[np.int32], below: NDArray[np.int32], row: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the corners between two full rows of pixels, the scene's sides included."""
+    above, below = np.pad(above, 1, constant_values=-1), np.pad(below, 1, constant_values=-1)
+    kept, sides = _branching(above[:-1], above[1:], below[1:], below[:-1])
+    return np.stack([np.full_like(kept, row), kept], axis=1), sides
+
+
+def _seam_between_cols(
+    left: NDArray[np.int32], right: NDArray[np.int32], row_off: int, col: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the corners between two columns of pixels, without the first and last."""
+    kept, sides = _branching(left[:-1], right[:-1], right[1:], left[1:])
+    return np.stack([kept + np.int32(row_off + 1), np.full_like(kept, col)], axis=1), sides
+
+
+def _branching(
+    nw: NDArray[np.int32], ne: NDArray[np.int32], se: NDArray[np.int32], sw: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return where the boundary turns or branches (k,), and the labels around it (k, 4)."""
+    across = (nw != sw) | (ne != se)
+    down = (nw != ne) | (sw != se)
+    kept = np.flatnonzero(across & down)
+    return kept.astype(np.int32), np.stack([nw, ne, se, sw], axis=1)[kept]

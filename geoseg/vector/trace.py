@@ -1,0 +1,110 @@
+"""Trace one block of a class map into corners and regions, by itself.
+
+Strategy: only corners *inside* the block are decided here; those on its sides need the
+pixels of a neighbour, so the block keeps the region labels of its outermost pixels and
+the join decides them. No vertex therefore depends on how the scene was cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.grid.window import Window
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["BlockTrace", "trace_block"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockTrace:
+    """Corners and regions of one block; plain arrays that travel between processes."""
+
+    window: Window
+    """Place of the block in the scene."""
+    places: NDArray[np.int32]
+    """(n, 2) corners inside the block as row, col of the scene, in that order."""
+    sides: NDArray[np.int32]
+    """(n, 4) region around each corner: north-west, north-east, south-east, south-west;
+    -1 for nodata."""
+    region_class: NDArray[np.uint8]
+    """(m,) class id of each region."""
+    region_stats: NDArray[np.int64]
+    """(m, 4) pixels, sum of stored confidence (0..250), pixels with a confidence, and
+    255 minus the least confidence (0 where there is none)."""
+    top: NDArray[np.int32]
+    """(width,) region of each pixel of the first row, -1 for nodata."""
+    right: NDArray[np.int32]
+    """(height,) the same for the last column."""
+    bottom: NDArray[np.int32]
+    """(width,) the same for the last row."""
+    left: NDArray[np.int32]
+    """(height,) the same for the first column."""
+
+    def save(self, path: Path) -> None:
+        """Write the trace as one npz file; equal traces give equal bytes."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "window"}
+        w = self.window
+        where = np.array([w.row_off, w.col_off, w.height, w.width], dtype=np.int64)
+        with path.open("wb") as file:
+            np.savez(file, window=where, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> BlockTrace:
+        """Read what :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as held:
+            arrays = {f.name: held[f.name] for f in fields(cls) if f.name != "window"}
+            return cls(window=Window(*map(int, held["window"])), **arrays)
+
+
+def trace_block(
+    classes: NDArray[np.uint8],
+    confidence: NDArray[np.uint8] | None,
+    window: Window,
+    *,
+    nodata_id: int = 255,
+) -> BlockTrace:
+    """Trace the boundaries and 4-connected regions of one block.
+
+    Args:
+        classes: (row, col) class ids, at least one pixel.
+        confidence: (row, col) 0..250 for 0..1 and 255 where there is none, or None.
+        window: Place of the block in the scene.
+        nodata_id: Class id that is no region.
+
+    Raises:
+        ValueError: The arrays do not have the shape of the window.
+    """
+    from geoseg.vector.trace_kernels import settle, trace_rows
+
+    shapes = {classes.shape, window.shape if confidence is None else confidence.shape}
+    if shapes != {window.shape} or window.size_px == 0:
+        msg = f"expected arrays of {window.shape} with at least one pixel, got {shapes}"
+        raise ValueError(msg)
+    if confidence is None:
+        confidence = np.empty((window.height, 0), dtype=np.uint8)
+    places, sides, parent, label_class, stats, border = trace_rows(
+        np.ascontiguousarray(classes), np.ascontiguousarray(confidence), nodata_id
+    )
+    numbers, n_regions = settle(parent, stats)
+    region_class = np.empty(n_regions, dtype=np.uint8)
+    region_class[numbers] = label_class
+    numbers = np.append(numbers, np.int32(-1))  # so that label -1 stays -1
+    places += np.array([window.row_off, window.col_off], dtype=np.int32)
+    return BlockTrace(
+        window=window,
+        places=places,
+        sides=numbers[sides],
+        region_class=region_class,
+        region_stats=stats[:n_regions].copy(),
+        top=numbers[border[0, : window.width]],
+        right=numbers[border[1, : window.height]],
+        bottom=numbers[border[2, : window.width]],
+        left=numbers[border[3, : window.height]],
+    )
