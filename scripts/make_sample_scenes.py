@@ -34,7 +34,14 @@ LEGEND = {
 BAND_NAMES = ("red", "green", "blue", "nir")
 # Not every GDAL that may read these files knows near infrared as a colour.
 BAND_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined)
-STORAGE = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "zlevel": 9}
+STORAGE = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": 256,
+    "blockysize": 256,
+    "compress": "deflate",
+    "zlevel": 9,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,9 @@ SAMPLE_TILES = (
 )  # fmt: skip
 
 
-def write_image(path: Path, tile: SampleTile, counts: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
+def write_image(
+    path: Path, tile: SampleTile, counts: NDArray[np.uint8], valid: NDArray[np.bool_]
+) -> None:
     """Write the image of a sample tile.
 
     Args:
@@ -141,13 +150,17 @@ def _place(tile: SampleTile, *, bands: int) -> dict[str, object]:
 
 def main(arguments: list[str]) -> None:
     """Write all sample tiles."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where to write, usually sample_tiles")
     folder: Path = parser.parse_args(arguments).folder
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     (folder / "labels").mkdir(parents=True, exist_ok=True)
     for tile in SAMPLE_TILES:
-        counts, labels, valid = make_bands(tile.seed, tile.height, tile.width, tile.gsd_m, tile.style)
+        counts, labels, valid = make_bands(
+            tile.seed, tile.height, tile.width, tile.gsd_m, tile.style
+        )
         write_image(folder / f"{tile.name}.tif", tile, counts, valid)
         write_labels(folder / "labels" / f"{tile.name}.tif", tile, labels)
         logger.info("wrote %s", tile.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
@@ -36,24 +36,38 @@ class Pool:
     """The places; larger ones are drawn more often."""
 
     anchors: tuple[tuple[NDArray[np.int32], ...], ...]
-    """Per place and class, some pixels (point, 2) that may be the class; empty where it does not occur."""
+    """Per place and class, some pixels of the class, (point, 2); perhaps none."""
 
 
-def make_pool(rng: np.random.Generator, weight: float, sources: Sequence[Source], points: int = 20000) -> Pool:
+def make_pool(
+    rng: np.random.Generator, weight: float, sources: Sequence[Source], points: int = 20000
+) -> Pool:
     """Index places by class, so that rare classes can be drawn on purpose."""
     anchors = []
     for source in sources:
         per_class = []
         for label in range(COUNT):
             stride = 4 if source.allowed.size > 1_000_000 else 1
-            found = np.argwhere(source.allowed[::stride, ::stride] == EXACT[label]).astype(np.int32) * stride
-            per_class.append(found[rng.choice(len(found), min(points, len(found)), replace=False)] if len(found) else found)
+            found = (
+                np.argwhere(source.allowed[::stride, ::stride] == EXACT[label]).astype(np.int32)
+                * stride
+            )
+            per_class.append(
+                found[rng.choice(len(found), min(points, len(found)), replace=False)]
+                if len(found)
+                else found
+            )
         anchors.append(tuple(per_class))
     return Pool(weight=weight, sources=tuple(sources), anchors=tuple(anchors))
 
 
 def draw_crop(
-    rng: np.random.Generator, pools: Sequence[Pool], size_px: int, *, gsd_m: float, fill: tuple[float, float, float]
+    rng: np.random.Generator,
+    pools: Sequence[Pool],
+    size_px: int,
+    *,
+    gsd_m: float,
+    fill: tuple[float, float, float],
 ) -> tuple[Floats, Counts]:
     """Draw one crop.
 
@@ -75,30 +89,45 @@ def draw_crop(
     # Some crops keep the black: scenes come with collars that nobody declared.
     empty = (rgb == 0).all(axis=0) & (allowed == UNKNOWN)
     counts = _weather(rng, rgb)
-    counts[:, empty] = np.asarray(fill if rng.random() < 0.8 else (0, 0, 0), dtype=np.float32)[:, None]
+    counts[:, empty] = np.asarray(fill if rng.random() < 0.8 else (0, 0, 0), dtype=np.float32)[
+        :, None
+    ]
     return counts, allowed
 
 
-def _cut(rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd_m: float) -> tuple[Counts, Counts]:
+def _cut(
+    rng: np.random.Generator, pools: Sequence[Pool], size_px: int, gsd_m: float
+) -> tuple[Counts, Counts]:
     weights = np.asarray([pool.weight for pool in pools])
     pool = pools[int(rng.choice(len(pools), p=weights / weights.sum()))]
     areas = np.asarray([source.allowed.size for source in pool.sources], dtype=np.float64)
     number = int(rng.choice(len(areas), p=areas / areas.sum()))
     source = pool.sources[number]
     scale = float(np.exp(rng.uniform(*np.log(SCALE)))) * gsd_m / source.gsd_m
-    side = int(round(size_px * scale))
+    side = round(size_px * scale)
     height, width = source.allowed.shape
     points = pool.anchors[number][int(rng.integers(COUNT))]
     if rng.random() < 0.55 and len(points):
         row, col = points[int(rng.integers(len(points)))] - rng.integers(0, side, 2)
     else:
-        row, col = rng.integers(0, max(height - side, 0) + 1), rng.integers(0, max(width - side, 0) + 1)
-    row, col = min(max(int(row), 0), max(height - side, 0)), min(max(int(col), 0), max(width - side, 0))
-    rgb, allowed = source.rgb[:, row : row + side, col : col + side], source.allowed[row : row + side, col : col + side]
+        row, col = (
+            rng.integers(0, max(height - side, 0) + 1),
+            rng.integers(0, max(width - side, 0) + 1),
+        )
+    row, col = (
+        min(max(int(row), 0), max(height - side, 0)),
+        min(max(int(col), 0), max(width - side, 0)),
+    )
+    rgb, allowed = (
+        source.rgb[:, row : row + side, col : col + side],
+        source.allowed[row : row + side, col : col + side],
+    )
     if rgb.shape[1:] != (side, side):
         missing = ((0, side - allowed.shape[0]), (0, side - allowed.shape[1]))
+        mode: Literal["symmetric", "constant"]
         mode = "symmetric" if min(allowed.shape) >= side // 2 else "constant"
-        rgb, allowed = np.pad(rgb, ((0, 0), *missing), mode=mode), np.pad(allowed, missing, mode=mode)  # type: ignore[call-overload]
+        rgb = np.pad(rgb, ((0, 0), *missing), mode=mode)
+        allowed = np.pad(allowed, missing, mode=mode)
     return _resize(rgb, allowed, size_px)
 
 
@@ -106,7 +135,9 @@ def _resize(rgb: Counts, allowed: Counts, size_px: int) -> tuple[Counts, Counts]
     """Bring a crop to its size; PIL's filters average over the source pixels when they shrink."""
     if allowed.shape == (size_px, size_px):
         return rgb, allowed
-    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))).resize((size_px, size_px), Image.Resampling.BILINEAR)
+    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))).resize(
+        (size_px, size_px), Image.Resampling.BILINEAR
+    )
     sets = Image.fromarray(allowed).resize((size_px, size_px), Image.Resampling.NEAREST)
     return np.moveaxis(np.asarray(image), -1, 0), np.asarray(sets)
 
@@ -119,10 +150,12 @@ def _turn(rng: np.random.Generator, rgb: Counts, allowed: Counts) -> tuple[Count
 
 def _weather(rng: np.random.Generator, rgb: Counts) -> Floats:
     """Vary light, colour, haze, sharpness, noise and compression; most crops get a few of them."""
-    x = rgb.astype(np.float32) / 255
+    x: Floats = rgb.astype(np.float32) / np.float32(255)
     if rng.random() < 0.85:
         mean = x.mean()
-        x = (x - mean) * np.float32(rng.uniform(0.65, 1.4)) + mean * np.float32(rng.uniform(0.7, 1.3))
+        x = (x - mean) * np.float32(rng.uniform(0.65, 1.4)) + mean * np.float32(
+            rng.uniform(0.7, 1.3)
+        )
         x *= rng.uniform(0.86, 1.16, (3, 1, 1)).astype(np.float32)
     if rng.random() < 0.5:
         x = np.clip(x, 0, 1) ** np.float32(rng.uniform(0.65, 1.5))
@@ -135,8 +168,8 @@ def _weather(rng: np.random.Generator, rgb: Counts) -> Floats:
     if rng.random() < 0.25:
         x = ndimage.gaussian_filter(x, (0, *(rng.uniform(0.4, 1.2),) * 2))
     if rng.random() < 0.4:
-        x = x + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.035))
-    counts = np.clip(x * 255, 0, 255)
+        x += rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.035))
+    counts: Floats = np.asarray(np.clip(x * 255, 0, 255), dtype=np.float32)
     if rng.random() < 0.25:
         counts = _compress(counts, int(rng.integers(35, 90)))
     return np.ascontiguousarray(counts, dtype=np.float32)
@@ -145,5 +178,7 @@ def _weather(rng: np.random.Generator, rgb: Counts) -> Floats:
 def _compress(counts: Floats, quality: int) -> Floats:
     """Leave the blocks and ringing of JPEG in a crop."""
     stream = io.BytesIO()
-    Image.fromarray(np.moveaxis(counts, 0, -1).astype(np.uint8)).save(stream, format="JPEG", quality=quality)
+    Image.fromarray(np.moveaxis(counts, 0, -1).astype(np.uint8)).save(
+        stream, format="JPEG", quality=quality
+    )
     return np.moveaxis(np.asarray(Image.open(stream)), -1, 0).astype(np.float32)

@@ -1,7 +1,7 @@
 """The classes of the bundled model and sets of classes as bits.
 
-A label pixel is a set of classes that it may be: bit c is set where class c is allowed. One set bit is an ordinary
-label, several bits a partial label, no bit a pixel about which nothing is known.
+A label pixel is a set of classes that it may be: bit c is set where class c is allowed. One set
+bit is an ordinary label, several bits a partial label, no bit a pixel of which nothing is known.
 """
 
 from __future__ import annotations
@@ -9,6 +9,13 @@ from __future__ import annotations
 BUILDING, LAND, ROAD, VEGETATION, WATER = range(5)
 NAMES = ("building", "land", "road", "vegetation", "water")
 COLOURS = ("#C8452D", "#D9C9A3", "#6E6E73", "#4E8F3A", "#2F6FB5")
+DESCRIPTIONS = (
+    "Roofs; in dense housing often the whole block with its yards.",
+    "Bare or sandy ground, yards, harvested and ploughed fields.",
+    "Streets, roads, car parks and other paved ground.",
+    "Trees, shrubs, lawns and growing crops.",
+    "Sea, rivers, lakes, ponds and pools.",
+)
 COUNT = len(NAMES)
 UNKNOWN = 0
 

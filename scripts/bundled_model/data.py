@@ -11,13 +11,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import geopandas
 import numpy as np
 import rasterio
 from PIL import Image
 from rasterio.features import rasterize
 from sample_scenes import Style, make_scene
 
-from bundled_model.classes import BUILDING, EXACT, LAND, NOT_BUILDING, ROAD, UNKNOWN, VEGETATION, WATER, bits
+from bundled_model.classes import (
+    BUILDING,
+    EXACT,
+    LAND,
+    NOT_BUILDING,
+    ROAD,
+    UNKNOWN,
+    VEGETATION,
+    WATER,
+    bits,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +46,15 @@ DUBAI_COLOURS = {
     (254, 221, 58): VEGETATION,
     (226, 169, 41): WATER,
 }
-CHESAPEAKE_BITS = (UNKNOWN, bits(WATER), bits(VEGETATION), bits(VEGETATION), bits(LAND), bits(BUILDING, ROAD), bits(ROAD))
+CHESAPEAKE_BITS = (
+    UNKNOWN,
+    bits(WATER),
+    bits(VEGETATION),
+    bits(VEGETATION),
+    bits(LAND),
+    bits(BUILDING, ROAD),
+    bits(ROAD),
+)
 MERCATOR_WIDTH_M = 2 * np.pi * 6378137.0
 
 
@@ -59,8 +78,14 @@ class Source:
 def read_dubai_tile(folder: Path, number: int) -> Source:
     """Stitch the nine parts of a Dubai tile."""
     parts = [f"image_part_{part:03d}" for part in range(1, 10)]
-    images = [np.asarray(Image.open(folder / f"tile_{number}" / "images" / f"{part}.jpg").convert("RGB")) for part in parts]
-    masks = [np.asarray(Image.open(folder / f"tile_{number}" / "masks" / f"{part}.png").convert("RGB")) for part in parts]
+    images = [
+        np.asarray(Image.open(folder / f"tile_{number}" / "images" / f"{part}.jpg").convert("RGB"))
+        for part in parts
+    ]
+    masks = [
+        np.asarray(Image.open(folder / f"tile_{number}" / "masks" / f"{part}.png").convert("RGB"))
+        for part in parts
+    ]
     rgb, colours = _stitch(images), _stitch(masks)
     allowed = np.zeros(rgb.shape[:2], dtype=np.uint8)
     for colour, label in DUBAI_COLOURS.items():
@@ -70,11 +95,13 @@ def read_dubai_tile(folder: Path, number: int) -> Source:
 
 
 def _stitch(parts: list[Counts]) -> Counts:
-    """Join nine parts in row-major order, cut to the smallest width and height of their column and row."""
+    """Join nine parts in row-major order, cut to their smallest width and height."""
     rows = []
     for row in range(3):
         height = min(part.shape[0] for part in parts[3 * row : 3 * row + 3])
-        rows.append(np.concatenate([part[:height] for part in parts[3 * row : 3 * row + 3]], axis=1))
+        rows.append(
+            np.concatenate([part[:height] for part in parts[3 * row : 3 * row + 3]], axis=1)
+        )
     width = min(row.shape[1] for row in rows)
     return np.concatenate([row[:, :width] for row in rows])
 
@@ -85,10 +112,15 @@ def _bands_first(image: Counts) -> Counts:
 
 def read_dubai_mosaic(folder: Path) -> Source:
     """Read tiles 7 and 8, which come as one scene."""
-    with rasterio.open(folder / "dubai_tiles_7_8_rgb.tif") as image, rasterio.open(folder / "dubai_tiles_7_8_label.tif") as labels:
+    with (
+        rasterio.open(folder / "dubai_tiles_7_8_rgb.tif") as image,
+        rasterio.open(folder / "dubai_tiles_7_8_label.tif") as labels,
+    ):
         rgb, ids, valid = image.read(), labels.read(1), image.dataset_mask() > 0
     table = np.asarray([UNKNOWN, *EXACT], dtype=np.uint8)
-    allowed = np.where(valid & (ids < table.size), table[np.minimum(ids, table.size - 1)], UNKNOWN).astype(np.uint8)
+    allowed = np.where(
+        valid & (ids < table.size), table[np.minimum(ids, table.size - 1)], UNKNOWN
+    ).astype(np.uint8)
     return Source(name="dubai_tiles_7_8", rgb=rgb, allowed=allowed, gsd_m=1.0)
 
 
@@ -106,12 +138,21 @@ def read_hot_place(folder: Path, place: int, zoom: int = 19) -> Source:
     rgb = np.zeros((3, height * 256, width * 256), dtype=np.uint8)
     known = np.zeros((height * 256, width * 256), dtype=bool)
     for (x, y), path in tiles.items():
-        where = (slice((y - top) * 256, (y - top + 1) * 256), slice((x - left) * 256, (x - left + 1) * 256))
+        where = (
+            slice((y - top) * 256, (y - top + 1) * 256),
+            slice((x - left) * 256, (x - left + 1) * 256),
+        )
         pixels = np.asarray(Image.open(path).convert("RGBA"))
         rgb[:, *where] = _bands_first(pixels[..., :3])
-        known[where] = (pixels[..., 3] > 0) & (pixels[..., :3].max(axis=-1) > 0) & (pixels[..., :3].min(axis=-1) < 255)
+        known[where] = (
+            (pixels[..., 3] > 0)
+            & (pixels[..., :3].max(axis=-1) > 0)
+            & (pixels[..., :3].min(axis=-1) < 255)
+        )
     outlines = json.loads((folder / "data" / str(place) / "labels.geojson").read_text())["features"]
-    shapes = [_to_pixels(feature["geometry"]["coordinates"], zoom, left, top) for feature in outlines]
+    shapes = [
+        _to_pixels(feature["geometry"]["coordinates"], zoom, left, top) for feature in outlines
+    ]
     buildings = rasterize([(shape, 1) for shape in shapes], out_shape=known.shape) > 0
     allowed = np.where(buildings, EXACT[BUILDING], NOT_BUILDING) * known
     latitude = float(outlines[0]["geometry"]["coordinates"][0][0][1])
@@ -154,8 +195,35 @@ def make_synthetic(count: int, size_px: int, first_seed: int) -> list[Source]:
         rgb, labels, _ = make_scene(seed, size_px, size_px, gsd_m, style)
         table = np.zeros(256, dtype=np.uint8)
         table[: len(EXACT)] = EXACT
-        sources.append(Source(name=f"synthetic_{style}_{seed}", rgb=rgb, allowed=table[labels], gsd_m=gsd_m))
+        sources.append(
+            Source(name=f"synthetic_{style}_{seed}", rgb=rgb, allowed=table[labels], gsd_m=gsd_m)
+        )
         logger.info("made %s at %.2f m", sources[-1].name, gsd_m)
     return sources
 
 
+def read_massachusetts(folder: Path) -> Source:
+    """Read the Massachusetts orthophoto and burn its building outlines."""
+    with rasterio.open(folder / "22978945_15.tif") as image:
+        rgb, valid = image.read(), image.dataset_mask() > 0
+        outlines = (
+            geopandas.read_file(folder / "massachusetts_buildings.gpkg").to_crs(image.crs).geometry
+        )
+        buildings = (
+            rasterize(
+                [(shape, 1) for shape in outlines], out_shape=image.shape, transform=image.transform
+            )
+            > 0
+        )
+        gsd_m = float(image.res[0])
+    allowed = np.where(buildings, EXACT[BUILDING], NOT_BUILDING) * valid
+    return Source(name="massachusetts", rgb=rgb, allowed=allowed.astype(np.uint8), gsd_m=gsd_m)
+
+
+def read_labelled_pair(image_path: Path, label_path: Path) -> Source:
+    """Read a sample scene and its label raster."""
+    with rasterio.open(image_path) as image, rasterio.open(label_path) as labels:
+        rgb, ids, gsd_m = image.read((1, 2, 3)), labels.read(1), float(image.res[0])
+    table = np.zeros(256, dtype=np.uint8)
+    table[: len(EXACT)] = EXACT
+    return Source(name=image_path.stem, rgb=rgb, allowed=table[ids], gsd_m=gsd_m)

@@ -65,7 +65,7 @@ class FitOptions:
     """Time between validations."""
 
 
-def build_network() -> nn.Module:
+def build_network() -> smp.Unet:
     """Build the network: a small residual U-Net of stride 16 without any global context."""
     return smp.Unet(
         encoder_name="tu-resnet10t",
@@ -80,7 +80,8 @@ def build_network() -> nn.Module:
 def partial_loss(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of sets of classes plus the Dice loss of the exactly known pixels.
 
-    The probability of a set is the sum of those of its classes, so an ordinary label gives ordinary cross-entropy.
+    The probability of a set is the sum of those of its classes, so an ordinary label gives
+    ordinary cross-entropy.
 
     Args:
         scores: Unnormalised scores, (item, class, row, col).
@@ -96,7 +97,10 @@ def partial_loss(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
     entropy = -(of_set * known).sum() / known.sum().clamp(min=1)
     exact = member.sum(dim=1, keepdim=True) == 1
     chance, truth = logs.exp() * exact, member & exact
-    hit, total = (chance * truth).sum(dim=(0, 2, 3)), chance.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    hit, total = (
+        (chance * truth).sum(dim=(0, 2, 3)),
+        chance.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3)),
+    )
     present = truth.sum(dim=(0, 2, 3)) > 200
     dice = ((1 - 2 * hit / total.clamp(min=1)) * present).sum() / present.sum().clamp(min=1)
     return entropy + 0.4 * dice
@@ -112,7 +116,9 @@ def follow(average: nn.Module, model: nn.Module, keep: float) -> None:
             slow.copy_(fast)
 
 
-def validate(model: nn.Module, sources: Sequence[Source], normalisation: Normalisation) -> dict[str, object]:
+def validate(
+    model: nn.Module, sources: Sequence[Source], normalisation: Normalisation
+) -> dict[str, object]:
     """Score a model on places with exact labels, added up."""
     model.eval()
     total = np.zeros((COUNT, COUNT), dtype=np.int64)
@@ -122,7 +128,13 @@ def validate(model: nn.Module, sources: Sequence[Source], normalisation: Normali
     return ratios(total)
 
 
-def fit(pools: Sequence[Pool], checks: Sequence[Source], normalisation: Normalisation, options: FitOptions, out: Path) -> nn.Module:
+def fit(
+    pools: Sequence[Pool],
+    checks: Sequence[Source],
+    normalisation: Normalisation,
+    options: FitOptions,
+    out: Path,
+) -> nn.Module:
     """Fit the network and keep the averaged weights that score best on the validation places.
 
     Args:
@@ -137,7 +149,8 @@ def fit(pools: Sequence[Pool], checks: Sequence[Source], normalisation: Normalis
     """
     torch.manual_seed(options.seed)
     model = build_network().to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval()
+    average = copy.deepcopy(model)
+    average.eval()
     optimiser = torch.optim.AdamW(_groups(model, options.decay), lr=options.rate)
     rng = np.random.default_rng(options.seed)
     began = last_check = time.monotonic()
@@ -145,18 +158,26 @@ def fit(pools: Sequence[Pool], checks: Sequence[Source], normalisation: Normalis
     while True:
         progress = max(step / options.steps, (time.monotonic() - began) / 60 / options.minutes)
         if progress < 1:
-            losses.append(_step(model, optimiser, pools, normalisation, options, rng, min(progress, 1.0), step))
+            set_rate(optimiser, options, step, progress)
+            batch = draw_batch(rng, pools, normalisation, options)
+            losses.append(take_step(model, optimiser, *batch))
             step += 1
             follow(average, model, min(0.998, (1 + step) / (10 + step)))
         if progress >= 1 or time.monotonic() - last_check > options.check_minutes * 60:
             scores = validate(average, checks, normalisation)
-            record = {"step": step, "minutes": round((time.monotonic() - began) / 60, 2), "loss": float(np.mean(losses[-300:])), **scores}
+            record = {
+                "step": step,
+                "minutes": round((time.monotonic() - began) / 60, 2),
+                "loss": float(np.mean(losses[-300:])),
+                **scores,
+            }
             best = _keep(average, record, best, options, out)
             last_check = time.monotonic()
         if progress >= 1:
             break
     average.load_state_dict(torch.load(out / "best.pt", weights_only=True)["weights"])
-    return average.eval()
+    average.eval()
+    return average
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
@@ -166,39 +187,61 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
     return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
 
 
-def _step(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+def set_rate(
+    optimiser: torch.optim.Optimizer, options: FitOptions, step: int, progress: float
+) -> None:
+    """Set the learning rate: a linear rise, then a cosine down to one hundredth."""
+    rise = min(1.0, (step + 1) / options.warmup_steps)
+    fall = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    for group in optimiser.param_groups:
+        group["lr"] = options.rate * rise * (fall * 0.99 + 0.01)
+
+
+def draw_batch(
+    rng: np.random.Generator,
     pools: Sequence[Pool],
     normalisation: Normalisation,
     options: FitOptions,
-    rng: np.random.Generator,
-    progress: float,
-    step: int,
-) -> float:
-    """Draw a batch, step, and give the loss."""
-    for group in optimiser.param_groups:
-        rise = min(1.0, (step + 1) / options.warmup_steps)
-        group["lr"] = options.rate * rise * (0.5 * (1 + math.cos(math.pi * progress)) * 0.99 + 0.01)
-    crops = [draw_crop(rng, pools, options.crop_px, gsd_m=options.gsd_m, fill=normalisation[0]) for _ in range(options.batch)]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw normalised crops (item, band, row, col) and sets of classes (item, row, col)."""
+    crops = [
+        draw_crop(rng, pools, options.crop_px, gsd_m=options.gsd_m, fill=normalisation[0])
+        for _ in range(options.batch)
+    ]
     mean, std = (torch.tensor(part)[None, :, None, None] for part in normalisation)
     images = (torch.from_numpy(np.stack([rgb for rgb, _ in crops])) - mean) / std
     allowed = torch.from_numpy(np.stack([sets for _, sets in crops]).astype(np.int64))
+    return images.contiguous(memory_format=torch.channels_last), allowed
+
+
+def take_step(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: torch.Tensor,
+    allowed: torch.Tensor,
+) -> float:
+    """Move the weights by one batch and give its loss."""
     model.train()
     with torch.autocast("cpu", torch.bfloat16):
-        scores = model(images.contiguous(memory_format=torch.channels_last))
+        scores = model(images)
     loss = partial_loss(scores.float(), allowed)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), 2.0)
     optimiser.step()
     return float(loss.detach())
 
 
-def _keep(average: nn.Module, record: dict[str, object], best: float, options: FitOptions, out: Path) -> float:
+def _keep(
+    average: nn.Module, record: dict[str, object], best: float, options: FitOptions, out: Path
+) -> float:
     """Write the checkpoint and the log line; give the best mean IoU so far."""
     score = float(str(record["mean_iou"]))
-    stored = {"weights": average.state_dict(), "record": json.dumps(record), "options": json.dumps(asdict(options))}
+    stored = {
+        "weights": average.state_dict(),
+        "record": json.dumps(record),
+        "options": json.dumps(asdict(options)),
+    }
     torch.save(stored, out / "last.pt")
     if score > best:
         torch.save(stored, out / "best.pt")

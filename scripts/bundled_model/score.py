@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
-def predict(model: nn.Module, rgb: Counts, normalisation: Normalisation, *, window_px: int = 768, halo_px: int = 64) -> Counts:
+def predict(
+    model: nn.Module,
+    rgb: Counts,
+    normalisation: Normalisation,
+    *,
+    window_px: int = 768,
+    halo_px: int = 64,
+) -> Counts:
     """Map a whole image by windows with a halo.
 
     Args:
@@ -41,9 +48,16 @@ def predict(model: nn.Module, rgb: Counts, normalisation: Normalisation, *, wind
     with torch.inference_mode():
         for row in range(0, out.shape[0], core):
             for col in range(0, out.shape[1], core):
-                window = (padded[:, row : row + window_px, col : col + window_px].astype(np.float32) - mean) / std
-                scores = model(torch.from_numpy(window)[None].contiguous(memory_format=torch.channels_last))
-                labels = scores[0, :, halo_px : halo_px + core, halo_px : halo_px + core].argmax(dim=0)
+                window = (
+                    padded[:, row : row + window_px, col : col + window_px].astype(np.float32)
+                    - mean
+                ) / std
+                scores = model(
+                    torch.from_numpy(window)[None].contiguous(memory_format=torch.channels_last)
+                )
+                labels = scores[0, :, halo_px : halo_px + core, halo_px : halo_px + core].argmax(
+                    dim=0
+                )
                 out[row : row + core, col : col + core] = labels.numpy()
     return out[:height, :width]
 
@@ -60,12 +74,16 @@ def building_confusion(truth: Counts, predicted: Counts) -> Confusion:
     """Count pixels by building or not, where that is known; (true, predicted), building first."""
     known = truth != UNKNOWN
     is_true, is_found = (truth == EXACT[BUILDING])[known], (predicted == BUILDING)[known]
-    hit, miss, wrong = (is_true & is_found).sum(), (is_true & ~is_found).sum(), (~is_true & is_found).sum()
+    hit, miss, wrong = (
+        (is_true & is_found).sum(),
+        (is_true & ~is_found).sum(),
+        (~is_true & is_found).sum(),
+    )
     return np.asarray([[hit, miss], [wrong, known.sum() - hit - miss - wrong]], dtype=np.int64)
 
 
 def ratios(counts: Confusion, names: tuple[str, ...] = NAMES) -> dict[str, object]:
-    """Turn confusion counts into IoU, F1, precision and recall per class, mean IoU and overall accuracy.
+    """Turn confusion counts into ratios per class, mean IoU and overall accuracy.
 
     The mean IoU is over the classes that occur in the truth.
     """

@@ -1,7 +1,7 @@
 """The drawing surface of the synthetic scenes: arrays in metres, value noise and shapes.
 
-Everything is drawn on a grid twice as fine as the scene (see `scene.make_scene`); lengths are metres everywhere, so
-that one drawing routine serves every ground sample distance.
+Everything is drawn on a grid twice as fine as the scene (see `scene.make_scene`); lengths are
+metres everywhere, so that one drawing routine serves every ground sample distance.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Canvas:
         return self.shape[0] * self.step_m, self.shape[1] * self.step_m
 
     def axes_m(self) -> tuple[Floats, Floats]:
-        """Give the row and the column of every pixel centre in metres, shapes (row, 1) and (1, col)."""
+        """Give row and column of the pixel centres in metres, (row, 1) and (1, col)."""
         rows = (np.arange(self.shape[0], dtype=np.float32) + 0.5) * self.step_m
         cols = (np.arange(self.shape[1], dtype=np.float32) + 0.5) * self.step_m
         return rows[:, None], cols[None, :]
@@ -80,11 +80,20 @@ class Canvas:
         r0, c0, r1, c1 = max(r0, 0), max(c0, 0), min(r1, self.shape[0]), min(c1, self.shape[1])
         return None if r0 >= r1 or c0 >= c1 else (slice(r0, r1), slice(c0, c1))
 
-    def local(self, where: tuple[slice, slice], row_m: float, col_m: float) -> tuple[Floats, Floats]:
+    def local(
+        self, where: tuple[slice, slice], row_m: float, col_m: float
+    ) -> tuple[Floats, Floats]:
         """Give row and column offsets in metres from a point to the pixels of a window."""
-        rows = (np.arange(where[0].start, where[0].stop, dtype=np.float32) + 0.5) * self.step_m - row_m
-        cols = (np.arange(where[1].start, where[1].stop, dtype=np.float32) + 0.5) * self.step_m - col_m
-        return rows[:, None], cols[None, :]
+        rows, cols = self.axes_m()
+        dr, dc = rows[where[0]] - row_m, cols[:, where[1]] - col_m
+        return np.asarray(dr, dtype=np.float32), np.asarray(dc, dtype=np.float32)
+
+    def random_spot(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Draw a row and column in metres, away from the edges."""
+        return (
+            float(rng.uniform(0.15, 0.85) * self.size_m[0]),
+            float(rng.uniform(0.15, 0.85) * self.size_m[1]),
+        )
 
     def paint(self, mask: Bools, colour: Colour | Floats, label: int | None = None) -> None:
         """Colour the pixels of a mask over the whole canvas."""
@@ -108,16 +117,20 @@ def value_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float
         Noise, (row, col).
     """
     cell = max(cell_px, 1.0)
-    knots = rng.uniform(-1, 1, (int(shape[0] / cell) + 3, int(shape[1] / cell) + 3)).astype(np.float32)
+    knots = rng.uniform(-1, 1, (int(shape[0] / cell) + 3, int(shape[1] / cell) + 3)).astype(
+        np.float32
+    )
     at_row, at_col = np.arange(shape[0]) / cell, np.arange(shape[1]) / cell
     i, j = at_row.astype(np.int64), at_col.astype(np.int64)
     t = ((at_row - i) ** 2 * (3 - 2 * (at_row - i))).astype(np.float32)[:, None]
     s = ((at_col - j) ** 2 * (3 - 2 * (at_col - j))).astype(np.float32)[None, :]
     rows = knots[i] * (1 - t) + knots[i + 1] * t
-    return rows[:, j] * (1 - s) + rows[:, j + 1] * s
+    return np.asarray(rows[:, j] * (1 - s) + rows[:, j + 1] * s, dtype=np.float32)
 
 
-def fractal_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float, octaves: int = 4) -> Floats:
+def fractal_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cell_px: float, octaves: int = 4
+) -> Floats:
     """Sum value noise over octaves; about -1 to 1."""
     total = np.zeros(shape, dtype=np.float32)
     weight = 1.0

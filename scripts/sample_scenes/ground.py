@@ -6,22 +6,61 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sample_scenes.canvas import LAND, VEGETATION, WATER, Canvas, fractal_noise, jitter, pick, value_noise
+from sample_scenes.canvas import (
+    LAND,
+    VEGETATION,
+    WATER,
+    Canvas,
+    fractal_noise,
+    jitter,
+    pick,
+    value_noise,
+)
 
 if TYPE_CHECKING:
     from sample_scenes.canvas import Bools, Colour, Floats
 
-LAWNS: tuple[Colour, ...] = ((0.36, 0.45, 0.22), (0.42, 0.48, 0.27), (0.31, 0.41, 0.20), (0.47, 0.50, 0.30))
-SOILS: tuple[Colour, ...] = ((0.62, 0.53, 0.41), (0.70, 0.62, 0.49), (0.54, 0.44, 0.34), (0.66, 0.60, 0.54))
+LAWNS: tuple[Colour, ...] = (
+    (0.36, 0.45, 0.22),
+    (0.42, 0.48, 0.27),
+    (0.31, 0.41, 0.20),
+    (0.47, 0.50, 0.30),
+)
+SOILS: tuple[Colour, ...] = (
+    (0.62, 0.53, 0.41),
+    (0.70, 0.62, 0.49),
+    (0.54, 0.44, 0.34),
+    (0.66, 0.60, 0.54),
+)
 SANDS: tuple[Colour, ...] = ((0.83, 0.75, 0.60), (0.79, 0.70, 0.55), (0.87, 0.81, 0.69))
-CROPS: tuple[Colour, ...] = ((0.30, 0.43, 0.17), (0.38, 0.48, 0.20), (0.24, 0.37, 0.17), (0.46, 0.51, 0.24), (0.34, 0.41, 0.25))
-PLOUGHED: tuple[Colour, ...] = ((0.50, 0.39, 0.29), (0.60, 0.49, 0.37), (0.43, 0.34, 0.27), (0.72, 0.63, 0.44), (0.66, 0.55, 0.42))
-WATERS: tuple[Colour, ...] = ((0.13, 0.23, 0.29), (0.17, 0.29, 0.31), (0.22, 0.30, 0.27), (0.10, 0.19, 0.29), (0.30, 0.34, 0.30))
+CROPS: tuple[Colour, ...] = (
+    (0.30, 0.43, 0.17),
+    (0.38, 0.48, 0.20),
+    (0.24, 0.37, 0.17),
+    (0.46, 0.51, 0.24),
+    (0.34, 0.41, 0.25),
+)
+PLOUGHED: tuple[Colour, ...] = (
+    (0.50, 0.39, 0.29),
+    (0.60, 0.49, 0.37),
+    (0.43, 0.34, 0.27),
+    (0.72, 0.63, 0.44),
+    (0.66, 0.55, 0.42),
+)
+WATERS: tuple[Colour, ...] = (
+    (0.13, 0.23, 0.29),
+    (0.17, 0.29, 0.31),
+    (0.22, 0.30, 0.27),
+    (0.10, 0.19, 0.29),
+    (0.30, 0.34, 0.30),
+)
 SEAS: tuple[Colour, ...] = ((0.09, 0.27, 0.38), (0.12, 0.32, 0.40), (0.07, 0.22, 0.34))
 SHALLOWS: tuple[Colour, ...] = ((0.33, 0.56, 0.56), (0.42, 0.62, 0.58), (0.35, 0.50, 0.47))
 
 
-def textured(rng: np.random.Generator, canvas: Canvas, colour: Colour, contrast: float, cell_m: float = 12.0) -> Floats:
+def textured(
+    rng: np.random.Generator, canvas: Canvas, colour: Colour, contrast: float, cell_m: float = 12.0
+) -> Floats:
     """Give a colour over the canvas with coarse mottling and fine grain, (row, col, 3)."""
     coarse = fractal_noise(rng, canvas.shape, cell_m / canvas.step_m, 4)
     hue = value_noise(rng, canvas.shape, 3 * cell_m / canvas.step_m)
@@ -47,7 +86,9 @@ def lay_ground(rng: np.random.Generator, canvas: Canvas, greenness: float) -> No
     canvas.paint(~green, soil, LAND)
 
 
-def sow_fields(rng: np.random.Generator, canvas: Canvas, cells: tuple[Floats, Floats], ids: Floats) -> None:
+def sow_fields(
+    rng: np.random.Generator, canvas: Canvas, cells: tuple[Floats, Floats], ids: Floats
+) -> None:
     """Fill the cells of a warped grid with crops and bare fields in rows.
 
     Args:
@@ -63,14 +104,26 @@ def sow_fields(rng: np.random.Generator, canvas: Canvas, cells: tuple[Floats, Fl
         bare = rng.random() < 0.36
         colour = jitter(rng, pick(rng, PLOUGHED if bare else CROPS), 0.12)
         along = cells[int(rng.integers(2))][mask]
-        rows = np.sin(along * np.float32(2 * np.pi / rng.uniform(1.6, 3.6))) * np.float32(rng.uniform(0.0, 0.06))
-        tramlines = (np.abs((along % np.float32(rng.uniform(18, 27))) - 2) < 0.9) * np.float32(rng.uniform(0.0, 0.14))
-        gain = 1 + rows - tramlines + np.float32(rng.uniform(0.03, 0.10)) * mottling[mask] + 0.025 * grain[mask]
+        rows = np.sin(along * np.float32(2 * np.pi / rng.uniform(1.6, 3.6))) * np.float32(
+            rng.uniform(0.0, 0.06)
+        )
+        tramlines = (np.abs((along % np.float32(rng.uniform(18, 27))) - 2) < 0.9) * np.float32(
+            rng.uniform(0.0, 0.14)
+        )
+        gain = (
+            1
+            + rows
+            - tramlines
+            + np.float32(rng.uniform(0.03, 0.10)) * mottling[mask]
+            + 0.025 * grain[mask]
+        )
         canvas.rgb[mask] = np.asarray(colour, dtype=np.float32) * gain[:, None]
         canvas.labels[mask] = LAND if bare else VEGETATION
 
 
-def fill_water(rng: np.random.Generator, canvas: Canvas, mask: Bools, colour: Colour | Floats, glint: float) -> None:
+def fill_water(
+    rng: np.random.Generator, canvas: Canvas, mask: Bools, colour: Colour | Floats, glint: float
+) -> None:
     """Draw water: nearly smooth, with long ripples and rare glint.
 
     Args:
@@ -80,10 +133,15 @@ def fill_water(rng: np.random.Generator, canvas: Canvas, mask: Bools, colour: Co
         colour: One colour, or one per pixel.
         glint: Strength of the ripples, 0 to 1.
     """
-    ripples = value_noise(rng, canvas.shape, 2.5 / canvas.step_m) + value_noise(rng, canvas.shape, 40 / canvas.step_m)
+    ripples = value_noise(rng, canvas.shape, 2.5 / canvas.step_m) + value_noise(
+        rng, canvas.shape, 40 / canvas.step_m
+    )
     gain = 1 + np.float32(0.02 + 0.05 * glint) * ripples
     sparkle = np.maximum(ripples - 1.75, 0) * np.float32(glint * 0.8)
-    tone = np.broadcast_to(np.asarray(colour, dtype=np.float32), canvas.rgb.shape) * gain[..., None] + sparkle[..., None]
+    tone = (
+        np.broadcast_to(np.asarray(colour, dtype=np.float32), canvas.rgb.shape) * gain[..., None]
+        + sparkle[..., None]
+    )
     canvas.paint(mask, tone.astype(np.float32), WATER)
     canvas.light[mask] = 1
 
@@ -100,8 +158,10 @@ def winding_line(rng: np.random.Generator, canvas: Canvas, bend_m: float, turn_m
 
 
 def dig_river(rng: np.random.Generator, canvas: Canvas, line: Floats, width_m: float) -> Bools:
-    """Draw a river along a winding line, with banks of gravel or reed, and return where the water is."""
-    ragged = value_noise(rng, canvas.shape, 9 / canvas.step_m) * 1.2 + value_noise(rng, canvas.shape, 60 / canvas.step_m) * np.float32(width_m * 0.12)
+    """Draw a river with bare banks along a winding line; return where the water is."""
+    ragged = value_noise(rng, canvas.shape, 9 / canvas.step_m) * 1.2 + value_noise(
+        rng, canvas.shape, 60 / canvas.step_m
+    ) * np.float32(width_m * 0.12)
     distance = np.abs(line) + ragged
     bank = distance < width_m / 2 + rng.uniform(1.5, 5)
     canvas.paint(bank, textured(rng, canvas, jitter(rng, pick(rng, SOILS), 0.1), 0.07), LAND)
@@ -110,7 +170,9 @@ def dig_river(rng: np.random.Generator, canvas: Canvas, line: Floats, width_m: f
     return water
 
 
-def dig_pond(rng: np.random.Generator, canvas: Canvas, row_m: float, col_m: float, radius_m: float) -> Bools:
+def dig_pond(
+    rng: np.random.Generator, canvas: Canvas, row_m: float, col_m: float, radius_m: float
+) -> Bools:
     """Draw a pond or lake with a ragged shore and return where the water is."""
     rows, cols = canvas.axes_m()
     squash, angle = rng.uniform(0.55, 1.0), rng.uniform(0, np.pi)
@@ -118,9 +180,13 @@ def dig_pond(rng: np.random.Generator, canvas: Canvas, row_m: float, col_m: floa
     u = dr * np.float32(np.cos(angle)) + dc * np.float32(np.sin(angle))
     v = dc * np.float32(np.cos(angle)) - dr * np.float32(np.sin(angle))
     radius = np.sqrt(u * u + (v / np.float32(squash)) ** 2)
-    edge = radius + fractal_noise(rng, canvas.shape, radius_m * 0.7 / canvas.step_m, 3) * np.float32(radius_m * 0.25)
-    canvas.paint(edge < radius_m + 2.5, textured(rng, canvas, jitter(rng, pick(rng, SOILS), 0.1), 0.07), LAND)
-    water = edge < radius_m
+    edge = radius + fractal_noise(
+        rng, canvas.shape, radius_m * 0.7 / canvas.step_m, 3
+    ) * np.float32(radius_m * 0.25)
+    canvas.paint(
+        edge < radius_m + 2.5, textured(rng, canvas, jitter(rng, pick(rng, SOILS), 0.1), 0.07), LAND
+    )
+    water = np.asarray(edge < radius_m)
     fill_water(rng, canvas, water, jitter(rng, pick(rng, WATERS), 0.15), rng.uniform(0, 0.4))
     return water
 
@@ -133,16 +199,33 @@ def flood_sea(rng: np.random.Generator, canvas: Canvas, shore_m: Floats) -> None
         canvas: Drawn in place.
         shore_m: Signed distance to the waterline in metres, negative at sea, (row, col).
     """
-    beach = (shore_m >= 0) & (shore_m < rng.uniform(14, 30) + 6 * value_noise(rng, canvas.shape, 80 / canvas.step_m))
+    beach = (shore_m >= 0) & (
+        shore_m < rng.uniform(14, 30) + 6 * value_noise(rng, canvas.shape, 80 / canvas.step_m)
+    )
     canvas.paint(beach, textured(rng, canvas, jitter(rng, pick(rng, SANDS), 0.06), 0.03), LAND)
     wet = beach & (shore_m < 4)
     canvas.rgb[wet] *= np.float32(0.82)
     deep = np.asarray(jitter(rng, pick(rng, SEAS), 0.15), dtype=np.float32)
     shallow = np.asarray(jitter(rng, pick(rng, SHALLOWS), 0.1), dtype=np.float32)
-    mix = np.clip(-shore_m / np.float32(rng.uniform(40, 130)) + 0.12 * value_noise(rng, canvas.shape, 45 / canvas.step_m), 0, 1)[..., None]
-    fill_water(rng, canvas, shore_m < 0, (shallow * (1 - mix) + deep * mix).astype(np.float32), rng.uniform(0.1, 0.7))
+    mix = np.clip(
+        -shore_m / np.float32(rng.uniform(40, 130))
+        + 0.12 * value_noise(rng, canvas.shape, 45 / canvas.step_m),
+        0,
+        1,
+    )[..., None]
+    fill_water(
+        rng,
+        canvas,
+        shore_m < 0,
+        (shallow * (1 - mix) + deep * mix).astype(np.float32),
+        rng.uniform(0.1, 0.7),
+    )
     lines = value_noise(rng, canvas.shape, 35 / canvas.step_m) * 5
     for at in (2.0, 13.0):
         broken = value_noise(rng, canvas.shape, 14 / canvas.step_m)
-        surf = (np.abs(-shore_m - at + lines * (at > 5)) < 1.4 + broken * 1.2) & (shore_m < 0) & (broken > -0.4 + (at > 5) * 0.5)
+        surf = (
+            (np.abs(-shore_m - at + lines * (at > 5)) < 1.4 + broken * 1.2)
+            & (shore_m < 0)
+            & (broken > -0.4 + (at > 5) * 0.5)
+        )
         canvas.rgb[surf] = canvas.rgb[surf] * np.float32(0.35) + np.float32(0.58)

@@ -25,7 +25,9 @@ def illuminate(canvas: Canvas) -> Floats:
 def halve(image: Floats) -> Floats:
     """Average blocks of 2 x 2 pixels; (2 h, 2 w, band) to (h, w, band)."""
     height, width, bands = image.shape
-    return np.asarray(image.reshape(height // 2, 2, width // 2, 2, bands).mean(axis=(1, 3)), dtype=np.float32)
+    return np.asarray(
+        image.reshape(height // 2, 2, width // 2, 2, bands).mean(axis=(1, 3)), dtype=np.float32
+    )
 
 
 def halve_labels(labels: NDArray[np.uint8], classes: int = 5) -> NDArray[np.uint8]:
@@ -37,7 +39,7 @@ def halve_labels(labels: NDArray[np.uint8], classes: int = 5) -> NDArray[np.uint
 
 
 def near_infrared(rng: np.random.Generator, rgb: Floats, labels: NDArray[np.uint8]) -> Floats:
-    """Invent a near-infrared band: bright over plants, black over water, like red elsewhere; (row, col)."""
+    """Invent near infrared: bright plants, black water, red elsewhere; (row, col)."""
     brightness = rgb.mean(axis=-1)
     band = 0.10 + 0.95 * rgb[..., 0]
     band = np.where(labels == VEGETATION, 0.20 + 1.7 * brightness, band)
@@ -59,17 +61,24 @@ def expose(rng: np.random.Generator, image: Floats) -> NDArray[np.uint8]:
     bands = image.shape[-1]
     blurred = ndimage.gaussian_filter(image, (rng.uniform(0.35, 0.65),) * 2 + (0,))
     veil = np.asarray((0.62, 0.68, 0.78, 0.5), dtype=np.float32)[:bands]
-    haze = rng.uniform(0.0, 0.16) + 0.03 * value_noise(rng, image.shape[:2], max(image.shape) / 2)[..., None]
+    haze = (
+        rng.uniform(0.0, 0.16)
+        + 0.03 * value_noise(rng, image.shape[:2], max(image.shape) / 2)[..., None]
+    )
     hazy = blurred * (1 - haze) + veil * haze
-    cast = rng.uniform(0.95, 1.06, bands).astype(np.float32)
-    bright = np.clip(hazy * cast * np.float32(rng.uniform(0.88, 1.12)), 0, 1) ** np.float32(rng.uniform(0.85, 1.15))
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0.004, 0.014))
+    cast = np.asarray(rng.uniform(0.95, 1.06, bands), dtype=np.float32)
+    bright = np.clip(hazy * cast * np.float32(rng.uniform(0.88, 1.12)), 0, 1) ** np.float32(
+        rng.uniform(0.85, 1.15)
+    )
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(
+        rng.uniform(0.004, 0.014)
+    )
     counts = np.clip(np.rint((bright + noise) * 255), 1, 255).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(counts, -1, 0))
 
 
 def footprint(rng: np.random.Generator, height: int, width: int) -> Bools:
-    """Give where a frame that is turned against the map has data: all but wedges along two edges."""
+    """Give where a frame turned against the map has data: not in two wedges."""
     rows = np.arange(height)[:, None] / height
     cols = np.arange(width)[None, :] / width
     lean, start = rng.uniform(0.08, 0.22), rng.uniform(0.35, 0.75)

@@ -15,9 +15,21 @@ if TYPE_CHECKING:
 
     from sample_scenes.canvas import Bools, Colour, Floats
 
-ASPHALT: tuple[Colour, ...] = ((0.37, 0.37, 0.38), (0.44, 0.44, 0.44), (0.31, 0.31, 0.33), (0.52, 0.51, 0.50))
+ASPHALT: tuple[Colour, ...] = (
+    (0.37, 0.37, 0.38),
+    (0.44, 0.44, 0.44),
+    (0.31, 0.31, 0.33),
+    (0.52, 0.51, 0.50),
+)
 PAVING: tuple[Colour, ...] = ((0.60, 0.58, 0.55), (0.66, 0.63, 0.58), (0.55, 0.54, 0.53))
-CARS: tuple[Colour, ...] = ((0.92, 0.92, 0.92), (0.15, 0.15, 0.16), (0.62, 0.63, 0.65), (0.55, 0.13, 0.12), (0.15, 0.22, 0.42), (0.8, 0.8, 0.78))
+CARS: tuple[Colour, ...] = (
+    (0.92, 0.92, 0.92),
+    (0.15, 0.15, 0.16),
+    (0.62, 0.63, 0.65),
+    (0.55, 0.13, 0.12),
+    (0.15, 0.22, 0.42),
+    (0.8, 0.8, 0.78),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +52,16 @@ class Grid:
     """Where lines of constant v lie, metres, rising."""
 
     def to_ground(self, canvas: Canvas, u: float, v: float) -> tuple[float, float]:
-        """Give the row and column in metres of a grid position, to within a metre of the warp."""
+        """Give row and column in metres of a grid position, to about a metre."""
         cos, sin = float(np.cos(self.angle)), float(np.sin(self.angle))
         row, col = u * cos - v * sin, u * sin + v * cos
         top, left = canvas.shape[0] - 1, canvas.shape[1] - 1
         for _ in range(6):
-            # A fixed-point step: the warp is gentle, so its value near the guess corrects the guess.
-            at = (min(max(int(row / canvas.step_m), 0), top), min(max(int(col / canvas.step_m), 0), left))
+            # A fixed-point step: the warp is gentle, so its value near a guess corrects it.
+            at = (
+                min(max(int(row / canvas.step_m), 0), top),
+                min(max(int(col / canvas.step_m), 0), left),
+            )
             clamped_row, clamped_col = (at[0] + 0.5) * canvas.step_m, (at[1] + 0.5) * canvas.step_m
             du = u - float(self.u[at]) - ((row - clamped_row) * cos + (col - clamped_col) * sin)
             dv = v - float(self.v[at]) - (-(row - clamped_row) * sin + (col - clamped_col) * cos)
@@ -54,7 +69,7 @@ class Grid:
         return row, col
 
     def cell_ids(self) -> Floats:
-        """Number the blocks, (row, col)."""
+        """Give every block a number, (row, col)."""
         i = np.searchsorted(self.lines_u, self.u.ravel()).reshape(self.u.shape)
         j = np.searchsorted(self.lines_v, self.v.ravel()).reshape(self.v.shape)
         return (i * 1000 + j).astype(np.float32)
@@ -67,7 +82,9 @@ class Grid:
         return np.abs(at - lines[nearest].astype(np.float32)), nearest
 
 
-def make_grid(rng: np.random.Generator, canvas: Canvas, *, block_m: tuple[float, float], bend_m: float) -> Grid:
+def make_grid(
+    rng: np.random.Generator, canvas: Canvas, *, block_m: tuple[float, float], bend_m: float
+) -> Grid:
     """Lay out a grid of lines over the canvas.
 
     Args:
@@ -101,7 +118,14 @@ def make_grid(rng: np.random.Generator, canvas: Canvas, *, block_m: tuple[float,
     )
 
 
-def pave_grid(rng: np.random.Generator, canvas: Canvas, grid: Grid, *, width_m: tuple[float, float], missing: float) -> Bools:
+def pave_grid(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    grid: Grid,
+    *,
+    width_m: tuple[float, float],
+    missing: float,
+) -> Bools:
     """Draw streets on the lines of a grid.
 
     Args:
@@ -123,7 +147,9 @@ def pave_grid(rng: np.random.Generator, canvas: Canvas, grid: Grid, *, width_m: 
     for axis in (0, 1):
         distance, nearest = grid.line_distance(axis)
         lines = grid.lines_u if axis == 0 else grid.lines_v
-        widths = rng.uniform(width_m[0], width_m[1], len(lines)) * np.where(rng.random(len(lines)) < 0.18, 1.7, 1.0)
+        widths = rng.uniform(width_m[0], width_m[1], len(lines)) * np.where(
+            rng.random(len(lines)) < 0.18, 1.7, 1.0
+        )
         widths[rng.random(len(lines)) < missing] = 0
         half = widths[nearest].astype(np.float32) / 2
         lanes |= distance < half
@@ -140,20 +166,29 @@ def pave_line(rng: np.random.Generator, canvas: Canvas, line: Floats, width_m: f
     """Draw one road with edge lines and a middle line along a winding line; return where it is."""
     half = width_m / 2
     road = np.abs(line) < half
-    canvas.paint(np.abs(line) < half + 1.5, textured(rng, canvas, jitter(rng, pick(rng, PAVING), 0.1), 0.06, 8), ROAD)
+    canvas.paint(
+        np.abs(line) < half + 1.5,
+        textured(rng, canvas, jitter(rng, pick(rng, PAVING), 0.1), 0.06, 8),
+        ROAD,
+    )
     canvas.paint(road, textured(rng, canvas, jitter(rng, pick(rng, ASPHALT), 0.1), 0.035, 6), ROAD)
     marks = (np.abs(line) < 0.25) | (np.abs(np.abs(line) - half + 0.7) < 0.22)
     canvas.rgb[marks] = canvas.rgb[marks] * np.float32(0.45) + np.float32(0.42)
     return np.asarray(np.abs(line) < half + 1.5)
 
 
-def park_cars(rng: np.random.Generator, canvas: Canvas, roads: Bools, *, per_hectare: float, angle: float) -> None:
+def park_cars(
+    rng: np.random.Generator, canvas: Canvas, roads: Bools, *, per_hectare: float, angle: float
+) -> None:
     """Put cars on the roads, most of them along one of the two street directions."""
     spots = np.flatnonzero(roads[::4, ::4])
     count = int(spots.size * 16 * canvas.step_m**2 / 1e4 * per_hectare)
     width = roads[::4, ::4].shape[1]
     for spot in rng.choice(spots, count) if spots.size else ():
-        row_m, col_m = (int(spot) // width * 4 + 0.5) * canvas.step_m, (int(spot) % width * 4 + 0.5) * canvas.step_m
+        row_m, col_m = (
+            (int(spot) // width * 4 + 0.5) * canvas.step_m,
+            (int(spot) % width * 4 + 0.5) * canvas.step_m,
+        )
         turn = angle + (np.pi / 2 if rng.random() < 0.5 else 0.0) + rng.normal(0, 0.05)
         where = canvas.window(row_m, col_m, 3.2)
         colour = jitter(rng, pick(rng, CARS), 0.1)

@@ -11,11 +11,24 @@ from sample_scenes.canvas import VEGETATION, Canvas, fractal_noise, jitter, pick
 if TYPE_CHECKING:
     from sample_scenes.canvas import Bools, Colour, Floats
 
-CROWNS: tuple[Colour, ...] = ((0.21, 0.30, 0.13), (0.26, 0.35, 0.15), (0.17, 0.26, 0.13), (0.31, 0.37, 0.17), (0.22, 0.28, 0.16))
+CROWNS: tuple[Colour, ...] = (
+    (0.21, 0.30, 0.13),
+    (0.26, 0.35, 0.15),
+    (0.17, 0.26, 0.13),
+    (0.31, 0.37, 0.17),
+    (0.22, 0.28, 0.16),
+)
 
 
-def plant(rng: np.random.Generator, canvas: Canvas, row_m: float, col_m: float, radius_m: float, colour: Colour) -> None:
-    """Draw one crown: a bumpy disc, bright toward the sun, with its shadow on what is drawn already.
+def plant(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    row_m: float,
+    col_m: float,
+    radius_m: float,
+    colour: Colour,
+) -> None:
+    """Draw one crown: a bumpy disc, bright toward the sun, and its shadow.
 
     Args:
         rng: The source of randomness.
@@ -32,24 +45,43 @@ def plant(rng: np.random.Generator, canvas: Canvas, row_m: float, col_m: float, 
     dr, dc = canvas.local(where, row_m, col_m)
     phase = rng.uniform(0, 2 * np.pi, 3)
     angle = np.arctan2(dr, dc)
-    bumps = 1 + 0.09 * np.sin(3 * angle + phase[0]) + 0.07 * np.sin(5 * angle + phase[1]) + 0.05 * np.sin(8 * angle + phase[2])
+    bumps = (
+        1
+        + 0.09 * np.sin(3 * angle + phase[0])
+        + 0.07 * np.sin(5 * angle + phase[1])
+        + 0.05 * np.sin(8 * angle + phase[2])
+    )
     edge = np.float32(radius_m) * bumps
     distance = np.sqrt(dr * dr + dc * dc)
     crown = distance < edge
-    shadow = np.hypot(dr - np.float32(canvas.sun.row * fall), dc - np.float32(canvas.sun.col * fall)) < radius_m
-    # Painted at once and not through `light`: a crown also shades the roofs and crowns drawn before it.
+    shadow = (
+        np.hypot(dr - np.float32(canvas.sun.row * fall), dc - np.float32(canvas.sun.col * fall))
+        < radius_m
+    )
+    # Painted at once and not through `light`: a crown also shades roofs and crowns.
     shaded = shadow & ~crown & (canvas.light[where] > 0)
     canvas.rgb[where][shaded] *= np.float32(0.62)
-    toward = -(dr * np.float32(canvas.sun.row) + dc * np.float32(canvas.sun.col)) / np.float32(radius_m)
+    toward = -(dr * np.float32(canvas.sun.row) + dc * np.float32(canvas.sun.col)) / np.float32(
+        radius_m
+    )
     clumps = rng.standard_normal(distance.shape, dtype=np.float32)
     clumps[1:] = (clumps[1:] + clumps[:-1]) * np.float32(0.7)
     gain = 1 + 0.42 * toward - 0.18 * (distance / radius_m) ** 2 + 0.13 * clumps
-    canvas.rgb[where][crown] = (np.asarray(colour, dtype=np.float32) * np.clip(gain, 0.25, 2)[..., None])[crown]
+    canvas.rgb[where][crown] = (
+        np.asarray(colour, dtype=np.float32) * np.clip(gain, 0.25, 2)[..., None]
+    )[crown]
     canvas.labels[where][crown] = VEGETATION
     canvas.light[where][crown] = 1
 
 
-def plant_many(rng: np.random.Generator, canvas: Canvas, allowed: Bools, *, per_hectare: float, radius_m: tuple[float, float]) -> None:
+def plant_many(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    allowed: Bools,
+    *,
+    per_hectare: float,
+    radius_m: tuple[float, float],
+) -> None:
     """Scatter trees over a mask.
 
     Args:
@@ -68,7 +100,14 @@ def plant_many(rng: np.random.Generator, canvas: Canvas, allowed: Bools, *, per_
         row_m = (int(spot) // width * 3 + rng.uniform(0, 3)) * canvas.step_m
         col_m = (int(spot) % width * 3 + rng.uniform(0, 3)) * canvas.step_m
         radius = radius_m[0] + (radius_m[1] - radius_m[0]) * float(rng.beta(1.6, 2.4))
-        plant(rng, canvas, row_m, col_m, radius, jitter(rng, kind if rng.random() < 0.6 else pick(rng, CROWNS), 0.2))
+        plant(
+            rng,
+            canvas,
+            row_m,
+            col_m,
+            radius,
+            jitter(rng, kind if rng.random() < 0.6 else pick(rng, CROWNS), 0.2),
+        )
 
 
 def grow_wood(rng: np.random.Generator, canvas: Canvas, allowed: Bools, share: float) -> Bools:

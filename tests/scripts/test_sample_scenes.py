@@ -71,12 +71,19 @@ def test_noise_is_smooth_and_bounded() -> None:
 
 @pytest.mark.parametrize("tile", SAMPLE_TILES, ids=lambda tile: tile.name)
 def test_files_say_what_they_are(tile: SampleTile) -> None:
-    with rasterio.open(FOLDER / f"{tile.name}.tif") as image, rasterio.open(FOLDER / "labels" / f"{tile.name}.tif") as labels:
+    with (
+        rasterio.open(FOLDER / f"{tile.name}.tif") as image,
+        rasterio.open(FOLDER / "labels" / f"{tile.name}.tif") as labels,
+    ):
         assert image.descriptions == ("red", "green", "blue", "nir")[: tile.bands]
         assert image.colorinterp[:3] == (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         assert (image.nodata is None) == tile.mask
         assert image.res == pytest.approx((tile.gsd_m, tile.gsd_m))
-        assert (labels.crs, labels.transform, labels.shape) == (image.crs, image.transform, image.shape)
+        assert (labels.crs, labels.transform, labels.shape) == (
+            image.crs,
+            image.transform,
+            image.shape,
+        )
         assert labels.nodata == NODATA
         colours = labels.colormap(1)
         assert all(colours[value][:3] == colour for value, (_, colour) in LEGEND.items())
@@ -94,7 +101,7 @@ def test_labels_share_the_footprint_and_hold_all_classes() -> None:
 
 
 def test_labels_align_with_the_image() -> None:
-    """Water and vegetation differ in colour where the labels say so: the edges are in the same place."""
+    """The sea is bluer than the rest where the labels say so."""
     bands, _ = read(FOLDER / "coast.tif")
     labels, _ = read(FOLDER / "labels" / "coast.tif")
     water = labels[0] == 4
@@ -113,6 +120,9 @@ def test_files_on_disk_are_what_the_generator_makes(tmp_path: Path) -> None:
     counts, labels, valid = make_bands(tile.seed, tile.height, tile.width, tile.gsd_m, tile.style)
     write_image(tmp_path / "image.tif", tile, counts, valid)
     write_labels(tmp_path / "labels.tif", tile, labels)
-    for made, kept in ((tmp_path / "image.tif", FOLDER / f"{tile.name}.tif"), (tmp_path / "labels.tif", FOLDER / "labels" / f"{tile.name}.tif")):
+    for made, kept in (
+        (tmp_path / "image.tif", FOLDER / f"{tile.name}.tif"),
+        (tmp_path / "labels.tif", FOLDER / "labels" / f"{tile.name}.tif"),
+    ):
         for one, other in zip(read(made), read(kept), strict=True):
             assert np.array_equal(one, other)
