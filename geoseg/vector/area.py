@@ -25,71 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["PixelAreas", "pixel_areas"]
 
 _NODES = 129
-_NODES_GEOGRAPHIC = 4097
+_MANY_NODES = 4097
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelAreas:
     """Ground area of the pixels of one grid, ready to be summed over regions."""
 
-    rows: NDArray[np.float64]
-    """(n,) rows of the lattice nodes, pixel corners, ascending from 0."""
-    cols: NDArray[np.float64]
-    """(m,) columns of the lattice nodes."""
-    area_m2: NDArray[np.float64]
-    """(n, m) ground area of a pixel at each node, square metres."""
+    tall_px: float
+    """Rows between two nodes of the lattice; the first node is corner (0, 0)."""
+    wide_px: float
+    """Columns between two nodes."""
+    tables: NDArray[np.float64]
+    """(n, m, 4) at each node: ground area of a pixel, its integral over the rows above,
+    over the columns to the left, and over both; square metres."""
 
     @property
     def decimals(self) -> int:
         """Digits after the point that resolve a ten-thousandth of a pixel."""
-        largest = float(self.area_m2.max())
+        largest = float(self.tables[..., 0].max())
         return max(2, 4 - math.floor(math.log10(largest))) if largest > 0 else 2
-
-    def integral(self) -> NDArray[np.float64]:
-        """Return P at the nodes: (n, m) square metres above and left of each node."""
-        mean = (
-            self.area_m2[1:, 1:]
-            + self.area_m2[1:, :-1]
-            + self.area_m2[:-1, 1:]
-            + self.area_m2[:-1, :-1]
-        ) / 4
-        cells = mean * np.diff(self.rows)[:, None] * np.diff(self.cols)
-        return np.pad(cells.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-
-    def up_to(
-        self, rows: NDArray[np.float64], cols: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return P(row, col), the square metres between corner (0, 0) and each corner.
-
-        Args:
-            rows: (k,) corner rows, 0 to the height of the grid.
-            cols: (k,) corner columns, 0 to the width of the grid.
-        """
-        i = np.clip(np.searchsorted(self.rows, rows, "right") - 1, 0, len(self.rows) - 2)
-        j = np.clip(np.searchsorted(self.cols, cols, "right") - 1, 0, len(self.cols) - 2)
-        tall, wide = self.rows[i + 1] - self.rows[i], self.cols[j + 1] - self.cols[j]
-        u, v = (rows - self.rows[i]) / tall, (cols - self.cols[j]) / wide
-        # The bilinear weights of the four nodes, integrated from the first node to (u, v).
-        low_u, high_u, low_v, high_v = u - u * u / 2, u * u / 2, v - v * v / 2, v * v / 2
-        a = self.area_m2
-        inside = low_u * (low_v * a[i, j] + high_v * a[i, j + 1])
-        inside += high_u * (low_v * a[i + 1, j] + high_v * a[i + 1, j + 1])
-        above = self._above()
-        left = self._left()
-        result: NDArray[np.float64] = self.integral()[i, j] + inside * tall * wide
-        result += wide * (low_v * above[i, j] + high_v * above[i, j + 1])
-        result += tall * (low_u * left[i, j] + high_u * left[i + 1, j])
-        return result
-
-    def _above(self) -> NDArray[np.float64]:
-        """Return the integral over the rows above each node, at its column."""
-        mean = (self.area_m2[1:] + self.area_m2[:-1]) / 2
-        return np.pad((mean * np.diff(self.rows)[:, None]).cumsum(axis=0), ((1, 0), (0, 0)))
-
-    def _left(self) -> NDArray[np.float64]:
-        """Return the integral over the columns left of each node, at its row."""
-        mean = (self.area_m2[:, 1:] + self.area_m2[:, :-1]) / 2
-        return np.pad((mean * np.diff(self.cols)).cumsum(axis=1), ((0, 0), (1, 0)))
 
 
 def pixel_areas(grid: PixelGrid) -> PixelAreas | None:
@@ -100,16 +55,27 @@ def pixel_areas(grid: PixelGrid) -> PixelAreas | None:
     """
     if grid.crs is None:
         return None
-    geographic = grid.is_geographic
-    rows = _nodes(grid.height, _NODES_GEOGRAPHIC if geographic else _NODES)
-    cols = _nodes(grid.width, _NODES)
+    along_parallels = grid.is_geographic and grid.transform.is_rectilinear
+    rows = _nodes(grid.height, _MANY_NODES if along_parallels else _NODES)
+    cols = _nodes(grid.width, 2 if along_parallels else _NODES)
     geodetic = grid.crs.geodetic_crs
     if geodetic is None or geodetic.ellipsoid is None:
         unit_m = grid.crs.axis_info[0].unit_conversion_factor if grid.crs.axis_info else 1.0
-        plane = np.full((len(rows), len(cols)), abs(grid.transform.determinant) * unit_m**2)
-        return PixelAreas(rows=rows, cols=cols, area_m2=plane)
-    area = _ground_area(grid, geodetic, rows, cols)
-    return PixelAreas(rows=rows, cols=cols, area_m2=area)
+        area = np.full((len(rows), len(cols)), abs(grid.transform.determinant) * unit_m**2)
+    else:
+        area = _ground_area(grid, geodetic, rows, cols)
+    return _integrated(rows[1], cols[1], area)
+
+
+def _integrated(tall_px: float, wide_px: float, area: NDArray[np.float64]) -> PixelAreas:
+    """Return the tables of pixel areas (n, m) that are bilinear between nodes."""
+    by_row, by_col = (area[1:] + area[:-1]) / 2, (area[:, 1:] + area[:, :-1]) / 2
+    above = np.pad((by_row * tall_px).cumsum(axis=0), ((1, 0), (0, 0)))
+    left = np.pad((by_col * wide_px).cumsum(axis=1), ((0, 0), (1, 0)))
+    cells = (by_row[:, 1:] + by_row[:, :-1]) / 2 * (tall_px * wide_px)
+    both = np.pad(cells.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    tables = np.stack([area, above, left, both], axis=2)
+    return PixelAreas(tall_px=float(tall_px), wide_px=float(wide_px), tables=tables)
 
 
 def _nodes(size_px: int, most: int) -> NDArray[np.float64]:

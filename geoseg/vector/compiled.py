@@ -9,7 +9,7 @@ later processes only load it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -20,5 +20,5 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
     """Compile a function for one numba signature, without the GIL, kept on disk."""
-    decorate: Callable[[_Function], _Function] = numba.njit(signature, cache=True, nogil=True)
-    return decorate
+    decorate = numba.njit(signature, cache=True, nogil=True)
+    return cast("Callable[[_Function], _Function]", decorate)

@@ -75,7 +75,7 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
     import pyarrow as pa
 
     schema = feature_schema()
-    names = np.full(256, "", dtype=object)
+    names: list[str | None] = [None] * 256
     for item in legend:
         names[item.class_id] = item.name
     count = len(features.class_id)
@@ -87,7 +87,7 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
             fields=list(schema.field("bbox").type),
         ),
         pa.array(features.class_id),
-        pa.array(names[features.class_id], pa.string()),
+        pa.array(names, pa.string()).take(pa.array(features.class_id)),
         pa.array(area),
         pa.array(features.confidence_mean, from_pandas=True),
         pa.array(features.px_count),
@@ -95,9 +95,7 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def confidence_mean(
-    total: NDArray[np.int64], px_count: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def confidence_mean(total: NDArray[np.int64], px_count: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return means in 0..1 from sums of stored confidences (0..250); NaN for no pixel."""
     known = px_count > 0
     mean = np.full(len(total), np.nan)

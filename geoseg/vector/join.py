@@ -11,12 +11,14 @@ that of tracing the whole scene as one block.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoseg.errors import OutputError
+from geoseg.vector.regions import Regions, Rings
+from geoseg.vector.seams import corners_between_cols, corners_between_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,30 +27,7 @@ if TYPE_CHECKING:
 
     from geoseg.vector.trace import BlockTrace
 
-__all__ = ["Regions", "join"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regions:
-    """Complete regions with their rings, exterior first, then holes from the top down."""
-
-    class_id: NDArray[np.uint8]
-    """(n,) class of each region."""
-    stats: NDArray[np.int64]
-    """(n, 4) pixels, sum of stored confidence, pixels with a confidence, 255 minus least."""
-    rings: NDArray[np.int64]
-    """(n + 1,) index of each region's first ring, and the end."""
-    corners: NDArray[np.int64]
-    """(k + 1,) index of each ring's first corner, and the end."""
-    places: NDArray[np.int32]
-    """(m, 2) row, col of the corners; a ring begins at its first corner by row and
-    column, keeps the region on the left as displayed, and does not repeat a corner at
-    its end. Corners where boundaries branch are there even on a straight line."""
-    is_node: NDArray[np.bool_]
-    """(m,) True at corners where three or four boundaries meet."""
-
-    def __len__(self) -> int:
-        return len(self.class_id)
+__all__ = ["join"]
 
 
 def join(blocks: Iterable[BlockTrace], *, height: int, width: int) -> Iterator[Regions]:
@@ -92,41 +71,6 @@ def _check_band(band: Sequence[BlockTrace], row: int, width: int) -> None:
         raise OutputError(msg)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rings:
-    """Closed rings; the arrays are those of :class:`Regions`."""
-
-    region: NDArray[np.int32]
-    hole: NDArray[np.uint8]
-    corners: NDArray[np.int64]
-    places: NDArray[np.int32]
-    is_node: NDArray[np.bool_]
-
-    def take(self, which: NDArray[np.intp]) -> _Rings:
-        """Return some of the rings in the given order."""
-        lengths = np.diff(self.corners)[which]
-        corners = np.concatenate([[0], np.cumsum(lengths)])
-        source = np.repeat(self.corners[which] - corners[:-1], lengths)
-        source += np.arange(corners[-1])
-        return _Rings(
-            region=self.region[which],
-            hole=self.hole[which],
-            corners=corners,
-            places=self.places[source],
-            is_node=self.is_node[source],
-        )
-
-    def plus(self, other: _Rings) -> _Rings:
-        """Return these rings and then the others."""
-        return _Rings(
-            region=np.concatenate([self.region, other.region]),
-            hole=np.concatenate([self.hole, other.hole]),
-            corners=np.concatenate([self.corners, other.corners[1:] + self.corners[-1]]),
-            places=np.concatenate([self.places, other.places]),
-            is_node=np.concatenate([self.is_node, other.is_node]),
-        )
-
-
 class _Front:
     """The graph of corners, the regions and the closed rings that touch the open edge."""
 
@@ -142,7 +86,7 @@ class _Front:
         self._stats = np.empty((0, 4), dtype=np.int64)
         self._last_row = np.full(width, -1, dtype=np.int32)
         none = np.empty(0, dtype=np.int32)
-        self._rings = _Rings(
+        self._rings = Rings(
             region=none,
             hole=none.astype(np.uint8),
             corners=np.zeros(1, dtype=np.int64),
@@ -154,13 +98,13 @@ class _Front:
         """Append one row of blocks and return the regions that are complete now."""
         band = self._adopt(band)
         first = np.concatenate([block.top for block in band])
-        seams = [_seam_between_rows(self._last_row, first, band[0].window.row_off)]
+        seams = [corners_between_rows(self._last_row, first, band[0].window.row_off)]
         nothing = np.full(band[0].window.height, -1, dtype=np.int32)
         rights = [nothing, *(block.right for block in band)]
         lefts = [*(block.left for block in band), nothing]
         cols = [0, *(block.window.col_end for block in band)]
         for right, left, col in zip(rights, lefts, cols, strict=True):
-            seams.append(_seam_between_cols(right, left, band[0].window.row_off, col))
+            seams.append(corners_between_cols(right, left, band[0].window.row_off, col))
         self._append([*seams, *((block.places, block.sides) for block in band)])
         self._last_row = np.concatenate([block.bottom for block in band])
         return self._release()
@@ -168,7 +112,7 @@ class _Front:
     def finish(self, height: int) -> Regions:
         """Close the scene below its last row and return the remaining regions."""
         outside = np.full(self._width, -1, dtype=np.int32)
-        self._append([_seam_between_rows(self._last_row, outside, height)])
+        self._append([corners_between_rows(self._last_row, outside, height)])
         self._last_row = outside
         return self._release()
 
@@ -178,7 +122,10 @@ class _Front:
         from geoseg.vector.trace_kernels import settle
 
         offsets = np.cumsum([len(self._class), *(len(b.region_class) for b in band)])
-        band = [_renumbered(b, _shift(len(b.region_class), o)) for b, o in zip(band, offsets)]  # noqa: B905
+        band = [
+            _renumbered(block, _shift(len(block.region_class), offset))
+            for block, offset in zip(band, offsets[:-1], strict=True)
+        ]
         classes = np.concatenate([self._class, *(b.region_class for b in band)])
         stats = np.concatenate([self._stats, *(b.region_stats for b in band)])
         parent = np.arange(len(classes), dtype=np.int32)
@@ -210,9 +157,7 @@ class _Front:
         self._edges = np.concatenate([self._edges, np.zeros(n_new, dtype=np.uint8)])
         self._done = np.concatenate([self._done, np.zeros(n_new, dtype=np.uint8)])
         self._links = np.concatenate([self._links, np.empty((n_new, 4), dtype=np.int32)])
-        link_corners(
-            self._places, self._sides, self._edges, self._links, self._open_below, n_old
-        )
+        link_corners(self._places, self._sides, self._edges, self._links, self._open_below, n_old)
 
     def _release(self) -> Regions:
         """Take closed rings out of the graph, and complete regions out of the front."""
@@ -222,7 +167,7 @@ class _Front:
         graph = self._sides, self._edges, self._links
         mark_open_walks(*graph, self._open_below, waiting)
         corners, begins, region, hole = walk_rings(*graph, waiting, self._done)
-        closed = _Rings(
+        closed = Rings(
             region=region,
             hole=hole,
             corners=begins,
@@ -237,7 +182,7 @@ class _Front:
         self._keep(waiting > 0, rings.take(np.flatnonzero(is_open[rings.region])), is_open[:-1])
         return complete
 
-    def _complete(self, rings: _Rings, is_complete: NDArray[np.bool_]) -> Regions:
+    def _complete(self, rings: Rings, is_complete: NDArray[np.bool_]) -> Regions:
         """Return the complete regions in their order."""
         starts = rings.places[rings.corners[:-1]].astype(np.int64)
         key = starts[:, 0] * (self._width + 1) + starts[:, 1]
@@ -260,9 +205,7 @@ class _Front:
             is_node=chosen.is_node,
         )
 
-    def _keep(
-        self, corner: NDArray[np.bool_], rings: _Rings, region: NDArray[np.bool_]
-    ) -> None:
+    def _keep(self, corner: NDArray[np.bool_], rings: Rings, region: NDArray[np.bool_]) -> None:
         """Drop everything else and renumber what is kept."""
         numbers, corner_numbers = _numbering(region), _numbering(corner)
         self._class, self._stats = self._class[region], self._stats[region]
@@ -296,30 +239,3 @@ def _renumbered(block: BlockTrace, numbers: NDArray[np.int32]) -> BlockTrace:
         bottom=numbers[block.bottom],
         left=numbers[block.left],
     )
-
-
-def _seam_between_rows(
-    above: NDArray[np.int32], below: NDArray[np.int32], row: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the corners between two full rows of pixels, the scene's sides included."""
-    above, below = np.pad(above, 1, constant_values=-1), np.pad(below, 1, constant_values=-1)
-    kept, sides = _branching(above[:-1], above[1:], below[1:], below[:-1])
-    return np.stack([np.full_like(kept, row), kept], axis=1), sides
-
-
-def _seam_between_cols(
-    left: NDArray[np.int32], right: NDArray[np.int32], row_off: int, col: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the corners between two columns of pixels, without the first and last."""
-    kept, sides = _branching(left[:-1], right[:-1], right[1:], left[1:])
-    return np.stack([kept + np.int32(row_off + 1), np.full_like(kept, col)], axis=1), sides
-
-
-def _branching(
-    nw: NDArray[np.int32], ne: NDArray[np.int32], se: NDArray[np.int32], sw: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return where the boundary turns or branches (k,), and the labels around it (k, 4)."""
-    across = (nw != sw) | (ne != se)
-    down = (nw != ne) | (sw != se)
-    kept = np.flatnonzero(across & down)
-    return kept.astype(np.int32), np.stack([nw, ne, se, sw], axis=1)[kept]

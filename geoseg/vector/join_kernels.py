@@ -5,9 +5,11 @@ Directions are 0 north, 1 east, 2 south, 3 west; quadrants 0 north-west, 1 north
 left hand, and the left hand is the inside of the region being walked.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -85,9 +87,7 @@ def _turn(edges: int, sides: NDArray[np.int32], heading: int) -> int:
     return right
 
 
-@compiled(
-    "void(int32[:, ::1], uint8[::1], int32[:, ::1], int32[::1], uint8[::1])"
-)
+@compiled("void(int32[:, ::1], uint8[::1], int32[:, ::1], int32[::1], uint8[::1])")
 def mark_open_walks(
     sides: NDArray[np.int32],
     edges: NDArray[np.uint8],
@@ -116,7 +116,7 @@ def walk_rings(
     links: NDArray[np.int32],
     waiting: NDArray[np.uint8],
     done: NDArray[np.uint8],
-) -> Any:
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.uint8]]:
     """Walk every closed ring once, region on the left, from its first corner.
 
     Args:
@@ -148,12 +148,12 @@ def walk_rings(
                 continue
             begins[k], region[k], hole[k] = n, sides[start, first], first == EAST
             k += 1
-            v, heading = np.int64(start), np.int64(first)
+            v, heading = int(start), int(first)
             while not done[v] >> heading & 1:
                 done[v] |= 1 << heading
                 corners[n] = v
                 n += 1
-                v = np.int64(links[v, heading])
+                v = int(links[v, heading])
                 heading = _turn(edges[v], sides[v], heading)
     begins[k] = n
     return corners[:n], begins[: k + 1], region[:k], hole[:k]

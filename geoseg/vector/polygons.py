@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from geoseg.errors import OutputError, SceneError
-from geoseg.vector.area import PixelAreas, pixel_areas
-from geoseg.vector.features import (
-    Features,
-    LayerInfo,
-    confidence_mean,
-    feature_schema,
-    to_record_batch,
-)
-from geoseg.vector.stripwise import Region, Strip, regions_of_strips
+from geoseg.vector.area import pixel_areas
+from geoseg.vector.assemble import assemble
+from geoseg.vector.features import Features, LayerInfo, feature_schema, to_record_batch
+from geoseg.vector.join import join
+from geoseg.vector.trace import trace_block
 from geoseg.vector.writers import check_format, write_layer
 
 if TYPE_CHECKING:
@@ -26,9 +22,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.grid.pixel_grid import PixelGrid
+    from geoseg.grid.window import Window
     from geoseg.legend import Legend
+    from geoseg.vector.trace import BlockTrace
 
 __all__ = ["Strip", "VectorSummary", "write_polygons"]
+
+
+class Strip(NamedTuple):
+    """Full-width rows of a class map."""
+
+    window: Window
+    """Place in the scene; strips come top to bottom without gaps."""
+    classes: NDArray[np.uint8]
+    """(row, col) class ids."""
+    confidence: NDArray[np.uint8] | None
+    """(row, col) 0..250 for 0..1, 255 where there is none; or None for the whole map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +91,10 @@ def write_polygons(  # noqa: PLR0913 - the parts of one job
     tally = _Tally(legend, with_area=areas is not None)
     spool = temp_dir / "features.arrow"
     try:
-        regions = regions_of_strips(
-            _checked(strips, grid, legend, progress), nodata_id=legend.nodata_id
-        )
-        _spool(spool, (_features(part, grid, areas) for part in regions if part), legend, tally)
+        traces = _traces(strips, grid, legend, progress)
+        regions = join(traces, height=grid.height, width=grid.width)
+        features = (f for part in regions for f in assemble(part, grid, areas))
+        _spool(spool, features, legend, tally)
         info = _layer_info(layer, grid, legend)
         for target in targets:
             _write_from_spool(spool, target, info)
@@ -94,33 +103,28 @@ def write_polygons(  # noqa: PLR0913 - the parts of one job
     return tally.summary()
 
 
-def _checked(
+def _traces(
     strips: Iterable[Strip],
     grid: PixelGrid,
     legend: Legend,
     progress: Callable[[int], None] | None,
-) -> Iterator[Strip]:
-    """Pass strips on, refusing gaps and unknown class ids."""
-    known = np.zeros(256, dtype=bool)
-    known[[*legend.ids, legend.nodata_id]] = True
+) -> Iterator[BlockTrace]:
+    """Trace strip after strip, refusing gaps and unknown class ids."""
+    known = np.array([*legend.ids, legend.nodata_id])
     row = 0
-    for strip in strips:
-        window = strip.window
+    for window, classes, confidence in strips:
         if (window.row_off, window.col_off, window.width) != (row, 0, grid.width):
             msg = f"strip {window} does not continue the map at row {row}, width {grid.width}"
             raise OutputError(msg)
-        present = np.flatnonzero(np.bincount(strip.classes.ravel(), minlength=256))
-        if not known[present].all():
-            stranger = int(present[~known[present]][0])
-            msg = f"the class raster holds id {stranger}, which the legend does not know"
+        trace = trace_block(classes, confidence, window, nodata_id=legend.nodata_id)
+        strangers = np.setdiff1d(trace.region_class, known)
+        if len(strangers):
+            msg = f"the class raster holds id {strangers[0]}, which the legend does not know"
             raise SceneError(msg, hint=f"ids of the legend: {', '.join(map(str, legend.ids))}")
-        yield strip
+        yield trace
         row = window.row_end
         if progress is not None:
             progress(window.height)
-    if row != grid.height:
-        msg = f"the strips end at row {row} of {grid.height}"
-        raise OutputError(msg)
 
 
 class _Tally:
@@ -143,45 +147,6 @@ class _Tally:
         area = {i: float(self._area_m2[i]) for i in self._ids} if self._with_area else None
         px_count = {i: int(self._px[i]) for i in self._ids}
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
-
-
-def _features(regions: list[Region], grid: PixelGrid, areas: PixelAreas | None) -> Features:
-    import pyarrow as pa
-    import shapely
-
-    pixel = np.array([region.polygon for region in regions])
-    t = grid.transform
-    placed = shapely.transform(
-        pixel,
-        lambda col, row: (t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f),
-        interleaved=False,
-    )
-    world = shapely.orient_polygons(shapely.normalize(placed))
-    px_count = np.array([region.px_count for region in regions], dtype=np.int64)
-    total = np.array([region.confidence_sum for region in regions], dtype=np.int64)
-    known = np.array([region.confidence_px for region in regions], dtype=np.int64)
-    return Features(
-        wkb=pa.array(shapely.to_wkb(world, byte_order=1), pa.binary()),
-        bounds=shapely.bounds(world),
-        class_id=np.array([region.class_id for region in regions], dtype=np.int32),
-        area_m2=None if areas is None else _areas(pixel, areas),
-        confidence_mean=confidence_mean(total, known),
-        px_count=px_count,
-    )
-
-
-def _areas(polygons: NDArray[np.object_], areas: PixelAreas) -> NDArray[np.float64]:
-    """Return square metres of polygons in pixel coordinates (x = column, y = row)."""
-    import shapely
-
-    ordered = shapely.orient_polygons(shapely.normalize(polygons))
-    rings, owner = shapely.get_rings(ordered, return_index=True)
-    corners, ring = shapely.get_coordinates(rings, return_index=True)
-    below = areas.up_to(corners[:, 1], corners[:, 0])
-    edge = (ring[1:] == ring[:-1]) & (corners[1:, 0] == corners[:-1, 0])
-    parts = np.diff(below)[edge]
-    area = np.bincount(owner[ring[1:][edge]], weights=parts, minlength=len(polygons))
-    return np.abs(area).round(areas.decimals)
 
 
 def _spool(path: Path, batches: Iterable[Features], legend: Legend, tally: _Tally) -> None:

@@ -5,9 +5,11 @@ branches; straight runs carry no vertex. The regions on all four sides of a kept
 are known in the same sweep, from runs of equal pixels joined with a union-find.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +23,7 @@ __all__ = ["find", "join_labels", "settle", "trace_rows"]
 NO_CONFIDENCE = 255
 
 
-@compiled("int32(int32[::1], int32)")
+@compiled("int64(int32[::1], int64)")
 def find(parent: NDArray[np.int32], label: int) -> int:
     """Return the representative of a label, shortening the way to it."""
     while parent[label] != label:
@@ -30,7 +32,7 @@ def find(parent: NDArray[np.int32], label: int) -> int:
     return label
 
 
-@compiled("int32(int32[::1], int32, int32)")
+@compiled("int64(int32[::1], int64, int64)")
 def join_labels(parent: NDArray[np.int32], a: int, b: int) -> int:
     """Make two labels one; the older one represents both."""
     a, b = find(parent, a), find(parent, b)
@@ -65,9 +67,7 @@ def _count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
 
 
 @compiled("int64(uint8[::1], uint8[::1], int32[::1])")
-def _find_runs(
-    row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]
-) -> int:
+def _find_runs(row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
     """Write the first column of every run of equal pixels, then the width."""
     left, right, out = row[:-1], row[1:], flags[1:]
     for c in range(len(left)):
@@ -85,7 +85,7 @@ def _find_runs(
 
 
 @compiled("Tuple((int32[::1], int64))(int32[::1], int64[:, ::1])")
-def settle(parent: NDArray[np.int32], stats: NDArray[np.int64]) -> Any:
+def settle(parent: NDArray[np.int32], stats: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
     """Number the joined labels 0, 1, 2 ... by age and add up what belongs together.
 
     Args:
@@ -114,7 +114,7 @@ def settle(parent: NDArray[np.int32], stats: NDArray[np.int64]) -> Any:
     return numbers, n
 
 
-@compiled("void(uint8[::1], int32, int32, int64[::1])")
+@compiled("void(uint8[::1], int64, int64, int64[::1])")
 def _add_pixels(
     confidence: NDArray[np.uint8], start: int, end: int, stats: NDArray[np.int64]
 ) -> None:
@@ -124,7 +124,7 @@ def _add_pixels(
         return
     total, known, depth = 0, 0, 0
     for c in range(start, end):
-        value = np.int64(confidence[c])
+        value = int(confidence[c])
         if value != NO_CONFIDENCE:
             total += value
             known += 1
@@ -138,7 +138,7 @@ def _add_pixels(
     "int64(uint8[::1], uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
     " int32[::1], uint8[::1], int64[:, ::1], int64, int64, uint8)"
 )
-def _label_runs(  # noqa: PLR0913 - the state of the sweep
+def _label_runs(
     row: NDArray[np.uint8],
     confidence: NDArray[np.uint8],
     starts: NDArray[np.int32],
@@ -162,7 +162,7 @@ def _label_runs(  # noqa: PLR0913 - the state of the sweep
         class_id = row[start]
         if class_id == nodata_id:
             continue
-        label = np.int32(-1)
+        label = -1
         k = j
         while above_starts[k] < end:
             other = above_labels[k]
@@ -170,7 +170,7 @@ def _label_runs(  # noqa: PLR0913 - the state of the sweep
                 label = other if label < 0 else join_labels(parent, label, other)
             k += 1
         if label < 0:
-            label = np.int32(n_labels)
+            label = n_labels
             n_labels += 1
             parent[label] = label
             label_class[label] = class_id
@@ -183,7 +183,7 @@ def _label_runs(  # noqa: PLR0913 - the state of the sweep
     "int64(uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1],"
     " int32[:, ::1], int64, int64)"
 )
-def _write_corners(  # noqa: PLR0913 - the state of the sweep
+def _write_corners(
     flags: NDArray[np.uint8],
     starts: NDArray[np.int32],
     labels: NDArray[np.int32],
@@ -230,7 +230,14 @@ def _spread(
 )
 def trace_rows(
     classes: NDArray[np.uint8], confidence: NDArray[np.uint8], nodata_id: int
-) -> Any:
+) -> tuple[
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.uint8],
+    NDArray[np.int64],
+    NDArray[np.int32],
+]:
     """Trace the inner corners of a block and label its 4-connected regions.
 
     Args:

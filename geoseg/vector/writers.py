@@ -138,9 +138,7 @@ def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
         "orientation": "counterclockwise",
         "edges": "planar",
         "bbox": list(info.bounds),
-        "covering": {
-            "bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}
-        },
+        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
     }
     return {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
 
@@ -193,9 +191,7 @@ def _units_per_degree(crs_wkt: str) -> float:
     crs = pyproj.CRS.from_wkt(crs_wkt)
     if crs.is_geographic:
         return 1.0
-    return _METRES_PER_DEGREE / (
-        crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1
-    )
+    return _METRES_PER_DEGREE / (crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1)
 
 
 FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo], None]] = {

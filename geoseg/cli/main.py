@@ -1,0 +1,104 @@
+"""The command group: settings of the process, errors into one line, lazy commands."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+import geoseg
+from geoseg.errors import GeosegError
+
+__all__ = ["cli", "main"]
+
+# Command name -> (module, attribute, one-line help). Modules are imported when their
+# command runs, so that --help answers without torch, dask or geopandas.
+_COMMANDS: Final = {
+    "run": ("geoseg.cli.run", "run_command", "Map the land cover of one scene."),
+    "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
+    "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
+    "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),
+    "completion": ("geoseg.cli.completion", "completion_command", "Print shell completion."),
+}
+_INTERRUPTED: Final = 130
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, _, text) in _COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: geoseg run SCENE.tif",
+)
+@click.version_option(geoseg.__version__, prog_name="geoseg")
+def cli() -> None:
+    """Turn a georeferenced image of any size into a land-cover map and polygons."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every foreseen error ends in one line and its exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    _calm_environment()
+    try:
+        code = cli.main(standalone_mode=False)
+    except GeosegError as error:
+        code = _report(error)
+    except click.exceptions.Abort:
+        click.echo("geoseg: stopped", err=True)
+        code = _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("geoseg: stopped", err=True)
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (geoseg ... | head); say nothing more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Treat SIGTERM (batch systems, containers) like Ctrl-C: stop, stay resumable."""
+    raise KeyboardInterrupt
+
+
+def _calm_environment() -> None:
+    """Set what libraries read from the environment, unless the user did."""
+    # Every worker computes with one thread of its own.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # GDAL's own messages would be lines beside ours; its errors reach us as exceptions.
+    os.environ.setdefault("CPL_LOG", os.devnull)
+
+
+def _report(error: GeosegError) -> int:
+    if logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
+        logging.getLogger("geoseg").debug("traceback", exc_info=error)
+    click.echo(f"geoseg: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    return error.exit_code

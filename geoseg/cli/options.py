@@ -1,0 +1,127 @@
+"""Every option that more than one command has, declared once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "aoi_option", "bands_option", "configure_logging", "device_options", "expert_options",
+    "json_option", "model_option", "number_pair", "overwrite_option", "scene_argument",
+    "split_names", "verbosity_options",
+]  # fmt: skip
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def split_names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """Split ``a,b,c``; click callback."""
+    if value is None:
+        return None
+    names = tuple(part.strip() for part in value.split(","))
+    if not all(names):
+        msg = f"{value!r} has an empty entry"
+        raise click.BadParameter(msg)
+    return names
+
+
+def number_pair(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """Read ``MIN,MAX``; click callback."""
+    if value is None:
+        return None
+    try:
+        low, high = (float(part) for part in value.split(","))
+    except ValueError as error:
+        msg = f"{value!r} is not MIN,MAX"
+        raise click.BadParameter(msg) from error
+    return low, high
+
+
+scene_argument = click.argument("scene", metavar="SCENE")
+
+model_option = click.option(
+    "--model",
+    default="aerial-landcover",
+    show_default=True,
+    metavar="NAME|DIR",
+    help="Bundled model, or a model folder.",
+)
+bands_option = click.option(
+    "--bands",
+    callback=split_names,
+    metavar="A,B,C",
+    help="Scene bands for the model's inputs, by number or name, e.g. 3,2,1 or red,green,blue. "
+    "[default: by name]",
+)
+aoi_option = click.option(
+    "--aoi",
+    metavar="FILE|L,B,R,T",
+    help="Map only this area: a polygon file, or left,bottom,right,top in the scene's CRS.",
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace the results of an earlier run."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on stdout, one event per line."
+)
+
+
+def device_options(command: Command) -> Command:
+    """Add ``--device`` and ``--precision``."""
+    command = click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        default="auto",
+        show_default=True,
+        help="Number format; auto uses bf16 where the device computes in it and the model's "
+        "card says that it does not change the map.",
+    )(command)
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where the network runs.",
+    )(command)
+
+
+def expert_options(command: Command) -> Command:
+    """Add the flags that have good automatic values."""
+    for name, text in (
+        ("--workers", "Blocks worked on at a time."),
+        ("--batch-size", "Windows per forward pass."),
+        ("--halo-px", "Context around the part of a window that is kept."),
+        ("--window-px", "Side of what the model sees at once."),
+        ("--block-px", "Side of the unit of work and resume."),
+    ):
+        command = click.option(
+            name, type=click.IntRange(0 if name == "--halo-px" else 1), metavar="N",
+            help=f"{text} [default: automatic]",
+        )(command)  # fmt: skip
+    return command
+
+
+def verbosity_options(command: Command) -> Command:
+    """Add ``--quiet`` and ``-v``."""
+    command = click.option(
+        "-v", "--verbose", count=True, help="More messages; -vv also shows tracebacks."
+    )(command)
+    return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
+
+
+def configure_logging(*, verbose: int, quiet: bool) -> None:
+    """Send geoseg's log to stderr at the level that the flags ask for."""
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("geoseg: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("geoseg")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+

@@ -1,0 +1,138 @@
+"""Listeners for a run's events: a bar for people, JSON lines for programs, silence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+__all__ = ["listener"]
+
+_STAGES = {
+    "mosaic": "writing rasters",
+    "polygons": "writing polygons",
+    "metadata": "writing metadata",
+}
+_M2_PER_HA = 10_000
+_M2_PER_KM2 = 1_000_000
+
+
+@contextmanager
+def listener(*, as_json: bool, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Yield the callback that fits the flags and the terminal."""
+    if as_json:
+        yield lambda event: click.echo(json.dumps(event.as_json(), ensure_ascii=False))
+    elif quiet:
+        yield lambda _: None
+    else:
+        yield from _for_people()
+
+
+def _for_people() -> Iterator[Callable[[Any], None]]:
+    from rich.console import Console  # noqa: PLC0415 - not for --help
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, highlight=False)
+    with Progress(
+        TextColumn("{task.description:<17}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+        bars.add_task("starting", total=None, note="")
+        yield _Person(bars, console)
+
+
+class _Person:
+    """Shows events as one progress bar and a closing table."""
+
+    def __init__(self, bars: RichProgress, console: Console) -> None:
+        self._bars, self._console = bars, console
+        self._task = bars.tasks[0].id
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, event: Any) -> None:  # noqa: ANN401 - any event
+        getattr(self, f"_{event.kind}")(event)
+
+    def _warning(self, event: Any) -> None:  # noqa: ANN401
+        self._console.print(f"[yellow]warning:[/] {event.message}", soft_wrap=True)
+
+    def _plan(self, event: Any) -> None:  # noqa: ANN401
+        height, width = event.window_px
+        resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
+        self._console.print(
+            f"{event.scene}\n  {event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}, "
+            f"windows {width} x {height} px, halo {event.halo_px} px; "
+            f"{event.model} on {event.device} ({event.precision})",
+            soft_wrap=True,
+        )
+        self._bars.update(
+            self._task,
+            description="classifying",
+            total=event.blocks,
+            completed=event.blocks_done,
+            note=f"{event.blocks_done}/{event.blocks} blocks",
+        )
+
+    def _block(self, event: Any) -> None:  # noqa: ANN401
+        if self._first is None:
+            self._first = (event.elapsed_s, event.px_done)
+            speed = event.px_done / 1e6 / max(event.elapsed_s, 1e-3)
+        else:
+            seconds = max(event.elapsed_s - self._first[0], 1e-3)
+            speed = (event.px_done - self._first[1]) / 1e6 / seconds
+        self._bars.update(
+            self._task,
+            completed=event.blocks_done,
+            note=f"{event.blocks_done}/{event.blocks} blocks  {speed:.2f} Mpx/s",
+        )
+
+    def _stage(self, event: Any) -> None:  # noqa: ANN401
+        self._bars.update(
+            self._task, description=_STAGES.get(event.stage, event.stage), total=None, note=""
+        )
+
+    def _finished(self, event: Any) -> None:  # noqa: ANN401
+        from rich.table import Table  # noqa: PLC0415
+
+        self._bars.stop()
+        table = Table(box=None, pad_edge=False)
+        table.add_column("class")
+        for name in ("area", "pixels", "share"):
+            table.add_column(name, justify="right")
+        for row in event.classes:
+            table.add_row(
+                row["class_name"],
+                _area(row["area_m2"]),
+                f"{row['px_count']:,}",
+                f"{100 * row['share']:.1f} %",
+            )
+        self._console.print(table)
+        self._console.print(f"done in {event.elapsed_s:.1f} s: {event.out}", soft_wrap=True)
+        if not sys.stdout.isatty():
+            click.echo(event.out)
+
+
+def _area(area_m2: float | None) -> str:
+    if area_m2 is None:
+        return "-"
+    if area_m2 >= _M2_PER_KM2:
+        return f"{area_m2 / _M2_PER_KM2:,.2f} km²"
+    if area_m2 >= _M2_PER_HA:
+        return f"{area_m2 / _M2_PER_HA:,.2f} ha"
+    return f"{area_m2:,.0f} m²"

@@ -1,0 +1,119 @@
+"""``geoseg run``: one scene into a class map, polygons and their metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geoseg.cli.options import (
+    aoi_option,
+    bands_option,
+    configure_logging,
+    device_options,
+    expert_options,
+    json_option,
+    model_option,
+    number_pair,
+    overwrite_option,
+    scene_argument,
+    verbosity_options,
+)
+from geoseg.options import POLYGON_SUFFIXES, RunOptions
+
+__all__ = ["run_command"]
+
+_EPILOG = """
+\b
+Examples:
+  geoseg run ortho.tif                          results in ./ortho_geoseg/
+  geoseg run ortho.tif --dry-run                how long, how much memory and disk
+  geoseg run ortho.tif --aoi parcels.gpkg --out parcels
+  geoseg run s2.tif --bands red,green,blue --value-range 0,3000 --gsd 1
+  geoseg run https://host/scene.tif --format geoparquet --format gpkg
+  geoseg run ortho.tif --json | jq .event
+
+\b
+Stopped by Ctrl-C, a kill or a crash? Repeat the same command: it continues.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
+"""
+
+
+@click.command(epilog=_EPILOG)
+@scene_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Result folder. [default: SCENE's name + _geoseg, in the current folder]",
+)
+@model_option
+@bands_option
+@aoi_option
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice([*POLYGON_SUFFIXES, "none"]),
+    default=["gpkg"],
+    show_default=True,
+    help="Polygon format; may be repeated.",
+)
+@click.option("--confidence/--no-confidence", default=True, show_default=True,
+              help="Write confidence.tif.")
+@click.option("--scores", is_flag=True, help="Write scores.tif, one band per class.")
+@click.option("--seams", is_flag=True,
+              help="Write seams.tif and one number: where and how much overlapping windows "
+              "disagree. Costs extra windows around every block.")
+@click.option("--gsd", "gsd_m", type=float, metavar="METRES",
+              help="Pixel size to assume instead of the file's own.")
+@click.option("--value-range", callback=number_pair, metavar="MIN,MAX",
+              help="Scene values that stand for the ends of the model's range.")
+@click.option("--nodata-rule", type=click.Choice(["any", "all"]), default="any", show_default=True,
+              help="A pixel is nodata where any, or only where all, of its bands are.")
+@click.option("--stitch", type=click.Choice(["auto", "crop", "blend"]), default="auto",
+              show_default=True, help="How windows are joined; auto follows the model's card.")
+@device_options
+@expert_options
+@overwrite_option
+@click.option("--dry-run", is_flag=True,
+              help="Show blocks, memory, disk and time, and do nothing.")
+@json_option
+@verbosity_options
+def run_command(
+    *, dry_run: bool, as_json: bool, verbose: int, quiet: bool, formats: tuple[str, ...],
+    **fields: Any,  # noqa: ANN401 - click hands over the fields of RunOptions by name
+) -> None:
+    """Map the land cover of SCENE, a path or URL of anything that GDAL reads as a raster.
+
+    Writes classes.tif (COG with colours and class names), confidence.tif, polygons, a QGIS
+    style, a STAC item and run.json into a folder of their own. Memory use does not depend
+    on the size of the scene.
+    """  # fmt: skip
+    configure_logging(verbose=verbose, quiet=quiet)
+    chosen = tuple(f for f in formats if f != "none")
+    options = RunOptions(formats=chosen, **fields)
+    if dry_run:
+        _show_estimate(options, as_json=as_json)
+        return
+    from geoseg.cli.progress import listener  # noqa: PLC0415 - rich
+
+    with listener(as_json=as_json, quiet=quiet) as progress:
+        from geoseg.run.pipeline import run  # noqa: PLC0415 - after the first sign of life
+
+        run(options, progress)
+
+
+def _show_estimate(options: RunOptions, *, as_json: bool) -> None:
+    from geoseg.run.estimate import estimate  # noqa: PLC0415 - torch
+    from geoseg.run.plan import make_plan  # noqa: PLC0415
+
+    plan = make_plan(options)
+    found = estimate(plan)
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+        return
+    for label, text in found.lines(plan):
+        click.echo(f"{label:<12} {text}")

@@ -1,0 +1,102 @@
+"""Turn joined regions into rows of the polygon table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.vector.features import Features, confidence_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from geoseg.grid.pixel_grid import PixelGrid
+    from geoseg.vector.area import PixelAreas
+    from geoseg.vector.regions import Regions
+
+__all__ = ["assemble"]
+
+_MOST_CORNERS = 1 << 26
+_XY_BYTES = 16
+_HEAD_BYTES = 9
+_COUNT_BYTES = 4
+
+
+def assemble(regions: Regions, grid: PixelGrid, areas: PixelAreas | None) -> Iterator[Features]:
+    """Yield the regions as polygons in world coordinates with their attributes.
+
+    There is more than one part only where the polygons of one would not fit the 2 GiB
+    of an Arrow column.
+    """
+    ends = regions.corners[regions.rings[1:]]
+    start = 0
+    while start < len(regions):
+        room = regions.corners[regions.rings[start]] + _MOST_CORNERS
+        stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
+        yield _features(regions, start, stop, grid, areas)
+        start = stop
+
+
+def _features(
+    regions: Regions, start: int, stop: int, grid: PixelGrid, areas: PixelAreas | None
+) -> Features:
+    import pyarrow as pa
+
+    rings = regions.rings[start : stop + 1]
+    first_ring, end_ring = rings[0], rings[-1]
+    corners = regions.corners[first_ring : end_ring + 1]
+    places = regions.places[corners[0] : corners[-1]]
+    rings, corners = rings - first_ring, corners - corners[0]
+    offsets, data, bounds = _wkb(rings, corners, places, grid)
+    stats = regions.stats[start:stop]
+    return Features(
+        wkb=pa.Array.from_buffers(
+            pa.binary(), stop - start, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+        ),
+        bounds=bounds,
+        class_id=regions.class_id[start:stop].astype(np.int32),
+        area_m2=None if areas is None else _areas(rings, corners, places, areas),
+        confidence_mean=confidence_mean(stats[:, 1], stats[:, 2]),
+        px_count=stats[:, 0],
+    )
+
+
+def _wkb(
+    rings: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    places: NDArray[np.int32],
+    grid: PixelGrid,
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
+    """Return offsets (n + 1,) and bytes of the WKB polygons, and their boxes (n, 4)."""
+    from geoseg.vector.assemble_kernels import write_polygons_wkb
+
+    t = grid.transform
+    row, col = places[:, 0], places[:, 1]
+    world = np.empty((len(places), 2))
+    world[:, 0] = t.a * col + t.b * row + t.c
+    world[:, 1] = t.d * col + t.e * row + t.f
+    ring_bytes = _COUNT_BYTES + _XY_BYTES * (np.diff(corners) + 1)
+    before = np.concatenate([[0], np.cumsum(ring_bytes)])[rings]
+    offsets = (before + _HEAD_BYTES * np.arange(len(rings))).astype(np.int32)
+    data = np.empty(offsets[-1], dtype=np.uint8)
+    bounds = np.empty((len(rings) - 1, 4))
+    # Rings run counter-clockwise as displayed; a mirrored grid turns them round.
+    mirrored = t.determinant > 0
+    write_polygons_wkb(rings, corners, world, mirrored, offsets, data, bounds)
+    return offsets, data, bounds
+
+
+def _areas(
+    rings: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    places: NDArray[np.int32],
+    areas: PixelAreas,
+) -> NDArray[np.float64]:
+    from geoseg.vector.assemble_kernels import region_areas
+
+    out = np.empty(len(rings) - 1)
+    region_areas(rings, corners, places, areas.tall_px, areas.wide_px, areas.tables, out)
+    return out.round(areas.decimals)

@@ -1,0 +1,118 @@
+"""Compiled part of assembling: ground areas and the bytes of polygons."""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.vector.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["region_areas", "write_polygons_wkb"]
+
+
+@compiled("float64(int32, int32, float64, float64, float64[:, :, ::1])")
+def _ground_integral(
+    row: int, col: int, tall_px: float, wide_px: float, tables: NDArray[np.float64]
+) -> float:
+    """Return the ground area between corner (0, 0) and corner (row, col)."""
+    i = min(int(row / tall_px), tables.shape[0] - 2)
+    j = min(int(col / wide_px), tables.shape[1] - 2)
+    u, v = row / tall_px - i, col / wide_px - j
+    # Weights of the four nodes, integrated from the cell's first node to (u, v).
+    high_u, high_v = u * u / 2, v * v / 2
+    low_u, low_v = u - high_u, v - high_v
+    first, right, below, across = (
+        tables[i, j], tables[i, j + 1], tables[i + 1, j], tables[i + 1, j + 1],
+    )  # fmt: skip
+    inside = low_u * (low_v * first[0] + high_v * right[0])
+    inside += high_u * (low_v * below[0] + high_v * across[0])
+    result: float = first[3] + inside * tall_px * wide_px
+    result += wide_px * (low_v * first[1] + high_v * right[1])
+    result += tall_px * (low_u * first[2] + high_u * below[2])
+    return result
+
+
+@compiled(
+    "void(int64[::1], int64[::1], int32[:, ::1], float64, float64, float64[:, :, ::1],"
+    " float64[::1])"
+)
+def region_areas(
+    rings: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    places: NDArray[np.int32],
+    tall_px: float,
+    wide_px: float,
+    tables: NDArray[np.float64],
+    areas: NDArray[np.float64],
+) -> None:
+    """Write the square metres of every region, from the vertical edges of its rings."""
+    for region in range(len(areas)):
+        total = 0.0
+        for k in range(rings[region], rings[region + 1]):
+            end = corners[k + 1]
+            row, col = places[end - 1, 0], places[end - 1, 1]
+            for i in range(corners[k], end):
+                next_row, next_col = places[i, 0], places[i, 1]
+                if next_col == col:
+                    total += _ground_integral(row, col, tall_px, wide_px, tables)
+                    total -= _ground_integral(next_row, col, tall_px, wide_px, tables)
+                row, col = next_row, next_col
+        areas[region] = total
+
+
+@compiled("int64(uint8[::1], int64, int64)")
+def _put_count(out: NDArray[np.uint8], at: int, value: int) -> int:
+    """Write an unsigned 32-bit number, least byte first; return the place after it."""
+    for byte in range(4):
+        out[at + byte] = value >> (8 * byte) & 255
+    return at + 4
+
+
+@compiled(
+    "void(int64[::1], int64[::1], float64[:, ::1], boolean, int32[::1], uint8[::1],"
+    " float64[:, ::1])"
+)
+def write_polygons_wkb(
+    rings: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    world: NDArray[np.float64],
+    reverse: bool,  # noqa: FBT001
+    offsets: NDArray[np.int32],
+    out: NDArray[np.uint8],
+    bounds: NDArray[np.float64],
+) -> None:
+    """Write every region as a WKB polygon, least byte first, and its outer box.
+
+    Args:
+        rings: (n + 1,) first ring of each region.
+        corners: (k + 1,) first corner of each ring.
+        world: (m, 2) x, y of the corners.
+        reverse: Walk the rings backwards, from the same first corner.
+        offsets: (n + 1,) first byte of each polygon.
+        out: Bytes of all polygons; written.
+        bounds: (n, 4) left, bottom, right, top; written.
+    """
+    raw = world.view(np.uint8)
+    for region in range(len(rings) - 1):
+        at = int(offsets[region])
+        out[at] = 1
+        at = _put_count(out, at + 1, 3)
+        at = _put_count(out, at, rings[region + 1] - rings[region])
+        for k in range(rings[region], rings[region + 1]):
+            first, count = corners[k], corners[k + 1] - corners[k]
+            at = _put_count(out, at, count + 1)
+            for i in range(count + 1):
+                step = count - i if reverse else i
+                source = raw[first + step % count]
+                for byte in range(16):
+                    out[at + byte] = source[byte]
+                at += 16
+        outer = world[corners[rings[region]] : corners[rings[region] + 1]]
+        bounds[region, 0], bounds[region, 1] = outer[:, 0].min(), outer[:, 1].min()
+        bounds[region, 2], bounds[region, 3] = outer[:, 0].max(), outer[:, 1].max()
