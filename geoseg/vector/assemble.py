@@ -1,5 +1,7 @@
 """Turn joined regions into rows of the polygon table."""
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,5 @@
 """Compiled part of assembling: ground areas and the bytes of polygons."""
 
-# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

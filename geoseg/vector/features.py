@@ -1,5 +1,7 @@
 """The table of polygons: one schema for every file format."""
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 from dataclasses import dataclass

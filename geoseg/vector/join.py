@@ -8,6 +8,8 @@ pixels around a corner and on which of them belong to one region, so the result 
 that of tracing the whole scene as one block.
 """
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 import itertools

@@ -5,8 +5,6 @@ Directions are 0 north, 1 east, 2 south, 3 west; quadrants 0 north-west, 1 north
 left hand, and the left hand is the inside of the region being walked.
 """
 
-# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,7 @@
 """Class map in, polygon files out: the vector room's front door."""
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -52,7 +54,7 @@ class VectorSummary:
     """Square metres on the ground per class id, or None without a CRS."""
 
 
-def write_polygons(  # noqa: PLR0913 - the parts of one job
+def write_polygons(
     strips: Iterable[Strip],
     *,
     grid: PixelGrid,

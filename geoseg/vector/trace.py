@@ -5,6 +5,8 @@ pixels of a neighbour, so the block keeps the region labels of its outermost pix
 the join decides them. No vertex therefore depends on how the scene was cut.
 """
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields

@@ -4,6 +4,8 @@ Each writer pulls Arrow batches and never holds more than a few. Timestamps are 
 that the same polygons give the same bytes.
 """
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 import json

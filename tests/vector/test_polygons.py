@@ -125,9 +125,7 @@ def test_any_transform_keeps_corners_and_orientation(transform: Affine, tmp_path
 def test_areas_are_geodesic(epsg: int, transform: Affine, tmp_path: Path) -> None:
     classes = blobs((40, 40))
     target = tmp_path / "map.parquet"
-    summary = write(
-        classes, target, grid=grid_of(classes.shape, epsg=epsg, transform=transform)
-    )
+    summary = write(classes, target, grid=grid_of(classes.shape, epsg=epsg, transform=transform))
     table = read(target)
     geod = pyproj.Geod(ellps="WGS84")
     # Short segments, because a straight edge of the map is no geodesic.
@@ -181,9 +179,7 @@ def test_geopackage_carries_style_domain_and_index(tmp_path: Path) -> None:
         [version] = database.execute("PRAGMA user_version").fetchone()
         assert version == 10400
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-        styles = database.execute(
-            "SELECT f_table_name, useAsDefault FROM layer_styles"
-        ).fetchall()
+        styles = database.execute("SELECT f_table_name, useAsDefault FROM layer_styles").fetchall()
         assert styles == [("polygons", 1)]
         names = database.execute(
             "SELECT value, description FROM gpkg_data_column_constraints ORDER BY value"
