@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from geoseg.errors import GeosegError, ModelError, OutputError, RunInterruptedError
 
@@ -44,7 +44,7 @@ class Failure:
 def local_client(workers: int) -> Iterator[Client]:
     """Yield a client of an in-process cluster with ``workers`` threads; no port is opened."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
-    from distributed import Client, LocalCluster  # noqa: PLC0415
+    from distributed import Client, Scheduler, SpecCluster, Worker  # noqa: PLC0415
 
     quiet = {
         "distributed.scheduler.work-stealing": False,
@@ -53,20 +53,29 @@ def local_client(workers: int) -> Iterator[Client]:
     }
     # Long numpy and torch calls hold the interpreter for a moment; that is no fault.
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    worker = {
+        "cls": _portless(Worker),
+        "options": {"nthreads": workers, "memory_limit": 0, "protocol": "inproc://"},
+    }
     with (
         dask.config.set(quiet),
-        LocalCluster(
-            processes=False,
-            n_workers=1,
-            threads_per_worker=workers,
-            memory_limit=0,
-            dashboard_address=None,
-            protocol="inproc://",
+        SpecCluster(
+            scheduler={"cls": _portless(Scheduler), "options": {"protocol": "inproc://"}},
+            workers={0: worker},
             silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def _portless(kind: type[Any]) -> type[Any]:
+    """Return a scheduler or worker class without its HTTP server.
+
+    ``dashboard_address=None`` still listens: the scheduler on port 8787, where a second
+    run warns about the first, and the worker on all interfaces.
+    """
+    return type(kind.__name__, (kind,), {"start_http_server": lambda *_, **__: None})
 
 
 def map_bounded(
