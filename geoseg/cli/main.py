@@ -12,8 +12,8 @@ from typing import Final, NoReturn
 
 import click
 
-import geoseg
 from geoseg.errors import GeosegError
+from geoseg.version import __version__
 
 __all__ = ["cli", "main"]
 
@@ -32,17 +32,17 @@ _INTERRUPTED: Final = 130
 class _LazyGroup(click.Group):
     """A group that knows its commands' names and help without importing them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
         module, attribute, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, _, text) in _COMMANDS.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -53,7 +53,7 @@ class _LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: geoseg run SCENE.tif",
 )
-@click.version_option(geoseg.__version__, prog_name="geoseg")
+@click.version_option(__version__, prog_name="geoseg")
 def cli() -> None:
     """Turn a georeferenced image of any size into a land-cover map and polygons."""
 
@@ -82,7 +82,7 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     """Treat SIGTERM (batch systems, containers) like Ctrl-C: stop, stay resumable."""
     raise KeyboardInterrupt
 

@@ -18,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def split_names(
-    context: click.Context, parameter: click.Parameter, value: str | None
+    _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> tuple[str, ...] | None:
     """Split ``a,b,c``; click callback."""
     if value is None:
@@ -31,7 +31,7 @@ def split_names(
 
 
 def number_pair(
-    context: click.Context, parameter: click.Parameter, value: str | None
+    _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> tuple[float, float] | None:
     """Read ``MIN,MAX``; click callback."""
     if value is None:
@@ -118,10 +118,10 @@ def verbosity_options(command: Command) -> Command:
 
 def configure_logging(*, verbose: int, quiet: bool) -> None:
     """Send geoseg's log to stderr at the level that the flags ask for."""
-    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    level = logging.ERROR if quiet else levels[min(verbose, 2)]
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("geoseg: %(levelname)s: %(message)s"))
     logger = logging.getLogger("geoseg")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
-

@@ -61,29 +61,56 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     show_default=True,
     help="Polygon format; may be repeated.",
 )
-@click.option("--confidence/--no-confidence", default=True, show_default=True,
-              help="Write confidence.tif.")
+@click.option(
+    "--confidence/--no-confidence", default=True, show_default=True, help="Write confidence.tif."
+)
 @click.option("--scores", is_flag=True, help="Write scores.tif, one band per class.")
-@click.option("--seams", is_flag=True,
-              help="Write seams.tif and one number: where and how much overlapping windows "
-              "disagree. Costs extra windows around every block.")
-@click.option("--gsd", "gsd_m", type=float, metavar="METRES",
-              help="Pixel size to assume instead of the file's own.")
-@click.option("--value-range", callback=number_pair, metavar="MIN,MAX",
-              help="Scene values that stand for the ends of the model's range.")
-@click.option("--nodata-rule", type=click.Choice(["any", "all"]), default="any", show_default=True,
-              help="A pixel is nodata where any, or only where all, of its bands are.")
-@click.option("--stitch", type=click.Choice(["auto", "crop", "blend"]), default="auto",
-              show_default=True, help="How windows are joined; auto follows the model's card.")
+@click.option(
+    "--seams",
+    is_flag=True,
+    help="Write seams.tif and one number: where and how much overlapping windows "
+    "disagree. Costs extra windows around every block.",
+)
+@click.option(
+    "--gsd",
+    "gsd_m",
+    type=float,
+    metavar="METRES",
+    help="Pixel size to assume instead of the file's own.",
+)
+@click.option(
+    "--value-range",
+    callback=number_pair,
+    metavar="MIN,MAX",
+    help="Scene values that stand for the ends of the model's range.",
+)
+@click.option(
+    "--nodata-rule",
+    type=click.Choice(["any", "all"]),
+    default="any",
+    show_default=True,
+    help="A pixel is nodata where any, or only where all, of its bands are.",
+)
+@click.option(
+    "--stitch",
+    type=click.Choice(["auto", "crop", "blend"]),
+    default="auto",
+    show_default=True,
+    help="How windows are joined; auto follows the model's card.",
+)
 @device_options
 @expert_options
 @overwrite_option
-@click.option("--dry-run", is_flag=True,
-              help="Show blocks, memory, disk and time, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show blocks, memory, disk and time, and do nothing.")
 @json_option
 @verbosity_options
 def run_command(
-    *, dry_run: bool, as_json: bool, verbose: int, quiet: bool, formats: tuple[str, ...],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    verbose: int,
+    quiet: bool,
+    formats: tuple[str, ...],
     **fields: Any,  # noqa: ANN401 - click hands over the fields of RunOptions by name
 ) -> None:
     """Map the land cover of SCENE, a path or URL of anything that GDAL reads as a raster.

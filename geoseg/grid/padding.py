@@ -22,4 +22,5 @@ def reflect_index(first: int, count: int, length: int) -> NDArray[np.intp]:
         return np.zeros(count, np.intp)
     period = 2 * (length - 1)
     folded = np.mod(position, period)
-    return np.minimum(folded, period - folded).astype(np.intp)
+    mirrored: NDArray[np.intp] = np.minimum(folded, period - folded).astype(np.intp)
+    return mirrored

@@ -108,7 +108,8 @@ class PixelGrid:
         if geod is None or geodetic is None:
             return self._planar_gsd_m()
         to_lonlat = pyproj.Transformer.from_crs(self.crs, geodetic, always_xy=True)
-        lons, lats = to_lonlat.transform(*zip(here, below, right, strict=True))
+        xs, ys = zip(here, below, right, strict=True)
+        lons, lats = to_lonlat.transform(xs, ys)
         if not all(map(math.isfinite, (*lons, *lats))):
             return None
         _, _, down_m = geod.inv(lons[0], lats[0], lons[1], lats[1])
@@ -124,7 +125,5 @@ class PixelGrid:
         return (math.hypot(t.b, t.e) * unit_m, math.hypot(t.a, t.d) * unit_m)
 
 
-def _make_grid(
-    crs_wkt: str | None, six: tuple[float, ...], height: int, width: int
-) -> PixelGrid:
+def _make_grid(crs_wkt: str | None, six: tuple[float, ...], height: int, width: int) -> PixelGrid:
     return PixelGrid(crs_wkt=crs_wkt, transform=Affine(*six), height=height, width=width)

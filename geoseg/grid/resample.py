@@ -183,4 +183,3 @@ def resample_masked(
     is_valid = weight >= 0.5  # noqa: PLR2004 - half of the weight
     out[:, ~is_valid] = 0
     return out, is_valid
-

@@ -112,8 +112,7 @@ class ModelCard:
         expected = 2 if self.network.n_outputs == 1 else self.network.n_outputs
         if expected != len(self.legend):
             msg = (
-                f"model {self.name!r} gives {expected} classes, "
-                f"its legend names {len(self.legend)}"
+                f"model {self.name!r} gives {expected} classes, its legend names {len(self.legend)}"
             )
             raise ModelError(msg)
         if self.stride_px < 1 or self.halo_px < 0 or self.temperature <= 0:

@@ -77,7 +77,7 @@ def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
         if wanted == "fp16" and device == "cpu":
             msg = "fp16 on the CPU is slower than fp32 and less exact"
             raise OptionError(msg, hint="Use --precision fp32 or bf16.")
-        return cast(Precision, wanted)
+        return cast("Precision", wanted)
     if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT:
         return "fp32"
     if device.startswith("cuda"):
@@ -130,4 +130,5 @@ def keep_freed_pages() -> bool:
         # Threads share one arena: others are too small for a layer and would map it anew.
         (_M_ARENA_MAX, 1),
     )
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    accepted = [mallopt(option, value) == 1 for option, value in settings]
+    return all(accepted)

@@ -45,9 +45,7 @@ def _sizes(stride_px: int) -> tuple[int, int]:
     )
 
 
-def measure_halo(
-    predictor: Predictor, stride_px: int, images: Sequence[Pixels]
-) -> HaloMeasurement:
+def measure_halo(predictor: Predictor, stride_px: int, images: Sequence[Pixels]) -> HaloMeasurement:
     """Compare cropped windows of growing halo with one forward pass over everything.
 
     Args:
@@ -123,4 +121,5 @@ def _patchwork(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
         coarse = rng.standard_normal((count, count))
         row, col = rng.integers(0, cell, 2)
         image += np.kron(coarse, np.ones((cell, cell)))[row : row + side, col : col + side]
-    return image / np.sqrt(6)
+    result: NDArray[np.float64] = image / np.sqrt(6)
+    return result

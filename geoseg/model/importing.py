@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geoseg.errors import ModelError, OutputError
 from geoseg.legend import Legend
 from geoseg.model.card import BandScaling, ModelCard, NetworkSpec
@@ -206,7 +204,4 @@ def tiles_of(pixels: Pixels, side_px: int, count: int) -> list[Pixels]:
         for row in range(0, height - side_px + 1, side_px)
         for col in range(0, width - side_px + 1, side_px)
     ]
-    return [
-        np.ascontiguousarray(pixels[:, r : r + side_px, c : c + side_px])
-        for r, c in places[:count]
-    ]
+    return [pixels[:, r : r + side_px, c : c + side_px].copy() for r, c in places[:count]]

@@ -46,7 +46,7 @@ class TorchPredictor:
         """Move the network to the device and prepare the normalisation."""
         self._device = torch.device(device.name)
         self._dtype = _DTYPES[device.precision]
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
         self._n_classes = len(card.legend)
         self._inverse_temperature = 1.0 / card.temperature
         offset = torch.tensor([s.offset for s in card.scaling], dtype=torch.float32)
@@ -72,7 +72,9 @@ class TorchPredictor:
                 logits = logits[..., crop_px:-crop_px, crop_px:-crop_px]
             best, channel = _best(logits)
             # The best softmax score without the others: 1 / sum(exp(l - l_best)).
-            total = sum((plane - best).exp_() for plane in logits.unbind(1))
+            total = torch.zeros_like(best)
+            for plane in logits.unbind(1):
+                total += (plane - best).exp_()
             confidence = (CONFIDENCE_STEPS / total).round_().to(torch.uint8)
             return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
 
@@ -101,8 +103,8 @@ class TorchPredictor:
         with torch.autocast(
             self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
         ):
-            logits = self._network(batch)
-        logits = logits.float()
+            output = self._network(batch)
+        logits: torch.Tensor = output.float()
         if logits.shape[1] == 1 and self._n_classes == 2:  # noqa: PLR2004 - binary head
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         if logits.shape[1:] != (self._n_classes, *pixels.shape[2:]):

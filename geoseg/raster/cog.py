@@ -60,9 +60,7 @@ def mosaic_vrt(
 ) -> str:
     """Return the VRT text that shows ``output`` of the scene's ``grid``."""
     target = grid.subgrid(output)
-    root = ET.Element(
-        "VRTDataset", rasterXSize=str(output.width), rasterYSize=str(output.height)
-    )
+    root = ET.Element("VRTDataset", rasterXSize=str(output.width), rasterYSize=str(output.height))
     if grid.crs_wkt:
         ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = grid.crs_wkt
     if not target.transform.is_identity:

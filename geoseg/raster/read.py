@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 import numpy as np
 import rasterio
@@ -67,7 +67,8 @@ class SceneReader:
         msg = "a SceneReader holds open files; send the Scene and make a reader there"
         raise TypeError(msg)
 
-    def __enter__(self) -> SceneReader:
+    def __enter__(self) -> Self:
+        """Return the reader; leaving the ``with`` block closes its files."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -268,7 +268,4 @@ def _listing(scene: Scene) -> str:
 
 def _bands_hint(scene: Scene, wanted: tuple[str, ...]) -> str:
     numbers = ",".join(str(i) for i in range(1, len(wanted) + 1))
-    return (
-        f"Say which of the {scene.n_bands} bands are {','.join(wanted)}, "
-        f"e.g. --bands {numbers}."
-    )
+    return f"Say which of the {scene.n_bands} bands are {','.join(wanted)}, e.g. --bands {numbers}."

@@ -167,7 +167,8 @@ def _mapped(plan: RunPlan, values: Pixels) -> Pixels:
     low, high = plan.value_range
     to_low, to_high = plan.card.value_range
     stretched = (values.astype(np.float32) - low) * np.float32((to_high - to_low) / (high - low))
-    return np.clip(stretched + np.float32(to_low), to_low, to_high, dtype=np.float32)
+    mapped: Pixels = np.clip(stretched + np.float32(to_low), to_low, to_high, dtype=np.float32)
+    return mapped
 
 
 def _filled(plan: RunPlan, values: Pixels, valid: NDArray[np.bool_]) -> Pixels:

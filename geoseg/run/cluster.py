@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from geoseg.errors import GeosegError, ModelError, OutputError, RunInterruptedError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 __all__ = ["Failure", "local_client", "map_bounded"]
 
@@ -92,37 +93,38 @@ def map_bounded(
     """
     from distributed import as_completed  # noqa: PLC0415
 
-    queue = iter(items)
-    running: dict[str, tuple[Item, int]] = {}
+    running: dict[object, tuple[Item, int]] = {}
     done = as_completed()
 
     def submit(item: Item, attempt: int) -> None:
-        future: Future = client.submit(_attempt, function, item, attempt, pure=False)
+        future = client.submit(_attempt, function, item, attempt, pure=False)
         running[future.key] = (item, attempt)
         done.add(future)
 
-    for _ in range(workers * _AHEAD_PER_WORKER):
-        for item in queue:
-            submit(item, 0)
-            break
+    queue = iter(items)
+    for item in islice(queue, workers * _AHEAD_PER_WORKER):
+        submit(item, 0)
     for future in done:
         item, attempt = running.pop(future.key)
         error = future.exception() if future.status == "error" else None
-        if error is None:
-            yield item, future.result()
-        elif isinstance(error, _FINAL_ERRORS):
-            raise error
-        elif attempt < _RETRIES:
+        if error is not None and _worth_another_try(error, attempt):
             _log.info("block %s failed (%s); trying again", item, error)
             submit(item, attempt + 1)
             continue
-        else:
-            if not isinstance(error, GeosegError):
-                _log.error("block %s failed", item, exc_info=error)
-            yield item, Failure(item, error)
-        for fresh in queue:
+        yield item, future.result() if error is None else Failure(item, error)
+        for fresh in islice(queue, 1):
             submit(fresh, 0)
-            break
+
+
+def _worth_another_try(error: Exception, attempt: int) -> bool:
+    """Tell whether to try again; raise what ends the whole run."""
+    if isinstance(error, _FINAL_ERRORS):
+        raise error
+    if attempt < _RETRIES:
+        return True
+    if not isinstance(error, GeosegError):
+        _log.error("a block failed unexpectedly", exc_info=error)
+    return False
 
 
 def _attempt(function: Callable[[Item], Result], item: Item, attempt: int) -> Result:

@@ -11,7 +11,14 @@ from geoseg.run.block import Engine
 from geoseg.run.forward import DeviceLimits
 from geoseg.run.plan import RunPlan
 
-__all__ = ["forget_stop", "load_engine", "load_model", "release_readers", "request_stop", "stop_requested"]
+__all__ = [
+    "forget_stop",
+    "load_engine",
+    "load_model",
+    "release_readers",
+    "request_stop",
+    "stop_requested",
+]
 
 _guard: Final = threading.Lock()
 _models: Final[dict[tuple[object, ...], tuple[Predictor, DeviceLimits]]] = {}

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ class Forward:
         halo = self.plan.tiling.halo_px
         for jobs, batch in self._batches(ring=0):
             with self.watch("predict"):
-                labels = self._guarded(jobs, lambda b=batch: self.predictor.labels(b, halo))
+                labels = self._guarded(jobs, partial(self.predictor.labels, batch, halo))
             if labels is None:
                 continue
             with self.watch("stitch"):
@@ -184,7 +185,8 @@ class Forward:
                 weights = blend_weights(window.height, window.width, plan.tiling.halo_px)
                 weights = weights[shared.within(window)]
                 target = shared.within(extent)
-                total[(slice(None), *target)] += scores[(slice(None), *shared.within(window))] * weights
+                seen = scores[(slice(None), *shared.within(window))]
+                total[(slice(None), *target)] += seen * weights
                 weight_sum[target] += weights
         total /= np.where(weight_sum > 0, weight_sum, 1)
         self._to_scene(total, extent, block, result)
@@ -193,7 +195,7 @@ class Forward:
         """Yield (class, row, col) scores window by window, in the order of the windows."""
         for jobs, batch in self._batches(ring):
             with self.watch("predict"):
-                scores = self._guarded(jobs, lambda b=batch: self.predictor.scores(b))
+                scores = self._guarded(jobs, partial(self.predictor.scores, batch))
             if scores is not None:
                 with self.watch("stitch"):
                     yield from zip(jobs, scores, strict=False)
@@ -282,12 +284,12 @@ class Forward:
         """Return the batch, filled up with its first window to its full size."""
         halo, region = self.plan.tiling.halo_px, self.pixels.region
         size = self.limits.batch_size
-        cut = [
+        cut: list[Pixels] = [
             self.pixels.values[(slice(None), *job.nominal.expand(halo).within(region))]
             for job in jobs
         ]
         self.windows += len(jobs)
-        batch: Pixels = np.stack(cut + cut[:1] * (size - len(cut)))
+        batch: NDArray[Any] = np.stack(cut + cut[:1] * (size - len(cut)))
         return batch
 
     def _guarded(self, jobs: Sequence[_Job], call: Callable[[], _Result]) -> _Result | None:
@@ -351,8 +353,8 @@ class _Votes:
 
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return the share of later windows that contradict the first, and the overlap."""
-        others = np.maximum(self._seen.astype(np.float32) - 1, 1)
-        return quantise(self._differ / others), self._seen > 1
+        others = np.maximum(self._seen.astype(np.float32) - 1, np.float32(1))
+        return quantise((self._differ / others).astype(np.float32)), self._seen > 1
 
 
 def _clipped(taps: AxisTaps, first: int, end: int) -> AxisTaps:
@@ -361,4 +363,5 @@ def _clipped(taps: AxisTaps, first: int, end: int) -> AxisTaps:
 
 def _nearest(first: int, count: int, step: float, offset: int) -> NDArray[np.intp]:
     centre = np.arange(first, first + count) + 0.5
-    return (np.floor(centre / step) - offset).astype(np.intp)
+    found: NDArray[np.intp] = (np.floor(centre / step) - offset).astype(np.intp)
+    return found

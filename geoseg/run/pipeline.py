@@ -78,7 +78,7 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         plan = store.open(plan, discard=options.overwrite)
         done = store.receipts()
         _announce(plan, done, progress)
-        done = _classify(plan, store, done, progress, start)
+        done = _classify(plan, done, progress, start)
         return _finish(plan, store, total(done.values(), len(plan.card.legend)), progress, start)
 
 
@@ -115,7 +115,6 @@ def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress
 
 def _classify(
     plan: RunPlan,
-    store: RunStore,
     done: dict[BlockIndex, Receipt],
     progress: Progress,
     start: float,
@@ -167,9 +166,7 @@ def _block_done(plan: RunPlan, receipts: dict[BlockIndex, Receipt], start: float
 
 
 def _failed(plan: RunPlan, failures: list[Failure]) -> BlocksFailedError:
-    listed = "; ".join(
-        f"block {f.item} ({f.error})" for f in failures[:_LISTED_FAILURES]
-    )
+    listed = "; ".join(f"block {f.item} ({f.error})" for f in failures[:_LISTED_FAILURES])
     more = len(failures) - _LISTED_FAILURES
     msg = f"{len(failures)} of {len(plan.blocks())} blocks failed: {listed}"
     return BlocksFailedError(
@@ -269,9 +266,7 @@ def _raster_layers(plan: RunPlan) -> dict[str, list[LayerBand]]:
     byte = LayerBand(piece_band=2, description="confidence", nodata=255, scale=1 / 250)
     found = {
         "classes": [
-            LayerBand(
-                piece_band=1, description="class", nodata=legend.nodata_id, legend=legend
-            )
+            LayerBand(piece_band=1, description="class", nodata=legend.nodata_id, legend=legend)
         ]
     }
     if plan.confidence:
@@ -302,8 +297,7 @@ def _write_vectors(plan: RunPlan, store: RunStore) -> tuple[dict[str, Path], Vec
     ]
     write_atomically(mosaic, _mosaic(plan, store, bands))
     strips = (
-        Strip(window, values[0], values[1])
-        for window, values in read_strips(mosaic, _STRIP_ROWS)
+        Strip(window, values[0], values[1]) for window, values in read_strips(mosaic, _STRIP_ROWS)
     )
     summary = write_polygons(
         strips,
@@ -342,4 +336,5 @@ def _publish(out: Path, store: RunStore) -> None:
                 (out / name).unlink(missing_ok=True)
     except OSError as error:
         msg = f"cannot write to {out}: {error.strerror or error}"
-        raise OutputError(msg, hint="The finished files are in its folder .geoseg/final.") from error
+        hint = "The finished files are in its folder .geoseg/final."
+        raise OutputError(msg, hint=hint) from error

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import geoseg
 from geoseg.errors import OptionError
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
-from geoseg.grid.window import Window, round_up
+from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, auto_batch_size, choose_device
 from geoseg.model.registry import find_model
@@ -26,6 +25,7 @@ from geoseg.options import NodataRule, RunOptions
 from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, fit_grid
+from geoseg.version import __version__
 
 __all__ = ["RunPlan", "make_plan"]
 
@@ -118,7 +118,7 @@ class RunPlan:
         """Return the facts behind ``digest`` as JSON values."""
         tiling, scale = self.tiling, self.scale
         return {
-            "geoseg": geoseg.__version__,
+            "geoseg": __version__,
             "scene": self.scene.address,
             "scene_fingerprint": self.scene.fingerprint,
             "bands": list(self.bands),
@@ -207,9 +207,7 @@ def _output_window(scene: Scene, aoi: Polygons | None) -> Window:
         return scene.grid.window
     cols, rows = zip(*(corner for polygon in aoi for corner in polygon[0]), strict=True)
     row, col = math.floor(min(rows) + 1e-6), math.floor(min(cols) + 1e-6)
-    box = Window(
-        row, col, math.ceil(max(rows) - 1e-6) - row, math.ceil(max(cols) - 1e-6) - col
-    )
+    box = Window(row, col, math.ceil(max(rows) - 1e-6) - row, math.ceil(max(cols) - 1e-6) - col)
     return box.intersect(scene.grid.window)
 
 
@@ -267,6 +265,6 @@ def _enough_blocks(tiling: Tiling, workers: int) -> Tiling:
     """Halve the blocks until every worker has a few, or a block is one core."""
     rows, cols = tiling.block_rows, tiling.block_cols
     counts = tiling.core_counts
-    while rows * cols > 1 and math.ceil(counts[0] / rows) * math.ceil(counts[1] / cols) < 4 * workers:
+    while rows * cols > 1 and ceil_div(counts[0], rows) * ceil_div(counts[1], cols) < 4 * workers:
         rows, cols = (rows, max(1, cols // 2)) if cols >= rows else (max(1, rows // 2), cols)
     return replace(tiling, block_rows=rows, block_cols=cols)

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import geoseg
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt
+from geoseg.version import __version__
 
 __all__ = ["ClassShare", "RunTotals", "peak_memory_bytes", "run_record", "total"]
 
@@ -118,7 +118,7 @@ def peak_memory_bytes() -> int | None:
 
 def versions() -> dict[str, str]:
     """Return geoseg's, Python's and the libraries' versions without importing them."""
-    found = {"geoseg": geoseg.__version__, "python": platform.python_version()}
+    found = {"geoseg": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)
@@ -140,7 +140,7 @@ def run_record(
     """Return what ``run.json`` holds: inputs, parameters, counts, timings."""
     tiling = plan.tiling
     return {
-        "geoseg": geoseg.__version__,
+        "geoseg": __version__,
         "scene": {
             "address": plan.scene.address,
             "fingerprint": plan.scene.fingerprint,

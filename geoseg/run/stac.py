@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 import pyproj
 
-import geoseg
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.model.card import CARD_NAME
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import ClassShare, RunTotals
+from geoseg.version import __version__
 
 __all__ = ["scene_item"]
 
@@ -77,7 +77,7 @@ def scene_item(
                 f"Classified by geoseg with model {plan.card.name} "
                 f"({plan.device.precision} on {plan.device.name}, windows {_STITCHED[plan.stitch]})"
             ),
-            "processing:software": {"geoseg": geoseg.__version__},
+            "processing:software": {"geoseg": __version__},
             "processing:datetime": now,
             "geoseg:valid_px": totals.valid_px,
             "geoseg:class_share": {s.class_name: round(s.share, 6) for s in shares},

@@ -1,6 +1,6 @@
 """Class map in, polygon files out: the vector room's front door."""
 
-# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from geoseg.errors import OutputError, SceneError
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.assemble import assemble
-from geoseg.vector.features import Features, LayerInfo, feature_schema, to_record_batch
+from geoseg.vector.background import ahead, fan_out
+from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
 from geoseg.vector.trace import trace_block
 from geoseg.vector.writers import check_format, write_layer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from geoseg.grid.pixel_grid import PixelGrid
@@ -77,7 +79,7 @@ def write_polygons(
             ones are replaced, and a failure may leave unfinished ones.
         layer: Name of the layer in the formats that have names.
         progress: Called with the number of rows done after each strip.
-        temp_dir: Existing folder for the features on their way into the targets.
+        temp_dir: Existing folder for what a format must put aside while it is written.
 
     Returns:
         Counts and areas.
@@ -91,17 +93,12 @@ def write_polygons(
         check_format(target)
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
-    spool = temp_dir / "features.arrow"
-    try:
-        traces = _traces(strips, grid, legend, progress)
-        regions = join(traces, height=grid.height, width=grid.width)
-        features = (f for part in regions for f in assemble(part, grid, areas))
-        _spool(spool, features, legend, tally)
-        info = _layer_info(layer, grid, legend)
-        for target in targets:
-            _write_from_spool(spool, target, info)
-    finally:
-        spool.unlink(missing_ok=True)
+    info = _layer_info(layer, grid, legend)
+    traces = ahead(_traces(strips, grid, legend, progress))
+    regions = join(traces, height=grid.height, width=grid.width)
+    features = (part for some in regions for part in assemble(some, grid, areas))
+    batches = (to_record_batch(tally.counted(part), legend) for part in features)
+    fan_out(batches, [_writer(target, info, temp_dir) for target in targets])
     return tally.summary()
 
 
@@ -139,11 +136,13 @@ class _Tally:
         self._px = np.zeros(256, dtype=np.int64)
         self._area_m2 = np.zeros(256)
 
-    def add(self, features: Features) -> None:
+    def counted(self, features: Features) -> Features:
+        """Add features to the totals and return them."""
         self._count += len(features.class_id)
         np.add.at(self._px, features.class_id, features.px_count)
         if features.area_m2 is not None:
             np.add.at(self._area_m2, features.class_id, features.area_m2)
+        return features
 
     def summary(self) -> VectorSummary:
         area = {i: float(self._area_m2[i]) for i in self._ids} if self._with_area else None
@@ -151,29 +150,10 @@ class _Tally:
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
 
 
-def _spool(path: Path, batches: Iterable[Features], legend: Legend, tally: _Tally) -> None:
-    import pyarrow as pa
-
-    try:
-        with (
-            pa.OSFile(str(path), "wb") as sink,
-            pa.ipc.new_stream(sink, feature_schema()) as out,
-        ):
-            for features in batches:
-                tally.add(features)
-                out.write_batch(to_record_batch(features, legend))
-    except OSError as error:
-        if isinstance(error, (OutputError, SceneError)):
-            raise
-        msg = f"the polygons could not be written to {path.parent}: {error}"
-        raise OutputError(msg, hint="is the disk full?") from error
-
-
-def _write_from_spool(spool: Path, target: Path, info: LayerInfo) -> None:
-    import pyarrow as pa
-
-    with pa.OSFile(str(spool), "rb") as source, pa.ipc.open_stream(source) as batches:
-        write_layer(batches, target, info)
+def _writer(
+    target: Path, info: LayerInfo, temp_dir: Path
+) -> Callable[[Iterator[pa.RecordBatch]], None]:
+    return lambda batches: write_layer(batches, target, info, temp_dir=temp_dir)
 
 
 def _layer_info(name: str, grid: PixelGrid, legend: Legend) -> LayerInfo:

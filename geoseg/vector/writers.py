@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, OptionError, OutputError
-from geoseg.vector.features import GEOMETRY, LayerInfo
+from geoseg.vector.features import GEOMETRY, LayerInfo, feature_schema
 from geoseg.vector.geopackage import FIXED_TIME, add_class_domain, add_layer_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -42,13 +42,16 @@ def check_format(path: Path) -> None:
         raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}")
 
 
-def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+def write_layer(
+    batches: Iterable[pa.RecordBatch], path: Path, info: LayerInfo, *, temp_dir: Path
+) -> None:
     """Write all batches to ``path`` in the format of its ending.
 
     Args:
         batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
         path: File to make; an existing one is replaced.
         info: Name, CRS and legend of the layer.
+        temp_dir: Existing folder for what the format puts aside while it is written.
 
     Raises:
         OptionError: Unknown ending.
@@ -58,9 +61,9 @@ def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> N
 
     check_format(path)
     path.unlink(missing_ok=True)
-    even = pa.RecordBatchReader.from_batches(batches.schema, _even_batches(batches))
+    even = pa.RecordBatchReader.from_batches(feature_schema(), _even_batches(batches))
     try:
-        FORMATS[path.suffix.lower()](even, path, info)
+        FORMATS[path.suffix.lower()](even, path, info, temp_dir)
     except GeosegError:
         raise
     except (OSError, RuntimeError) as error:
@@ -68,24 +71,26 @@ def write_layer(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> N
         raise OutputError(msg, hint="is the disk full, the folder writable?") from error
 
 
-def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path) -> None:
     with _gdal_options(OGR_CURRENT_DATE=FIXED_TIME):
         _write_with_gdal(batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"})
     add_layer_style(path, layer=info.name, legend=info.legend)
     add_class_domain(path, layer=info.name, field="class_id", legend=info.legend)
 
 
-def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path) -> None:
     _write_with_gdal(
         batches,
         path,
         info,
         driver="FlatGeobuf",
-        layer_options={"TEMPORARY_DIR": str(path.parent)},
+        layer_options={"TEMPORARY_DIR": str(temp_dir)},
     )
 
 
-def _write_geojson(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+def _write_geojson(
+    batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path
+) -> None:
     digits = _RFC7946_DECIMALS
     if info.crs_wkt is not None:
         pixel_deg = info.pixel_size / _units_per_degree(info.crs_wkt)
@@ -94,7 +99,9 @@ def _write_geojson(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -
     _write_with_gdal(batches, path, info, driver="GeoJSON", layer_options=options)
 
 
-def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
+def _write_geoparquet(
+    batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -105,7 +112,7 @@ def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def _even_batches(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _even_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows in batches of one size, so that no file shows how they arrived."""
     import pyarrow as pa
 
@@ -196,7 +203,7 @@ def _units_per_degree(crs_wkt: str) -> float:
     return _METRES_PER_DEGREE / (crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1)
 
 
-FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo], None]] = {
+FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo, Path], None]] = {
     ".fgb": _write_fgb,
     ".geojson": _write_geojson,
     ".gpkg": _write_gpkg,
