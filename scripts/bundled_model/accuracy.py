@@ -10,7 +10,7 @@ from PIL import Image
 from sample_scenes import STYLES, make_scene
 
 from bundled_model import data
-from bundled_model.classes import COUNT, EXACT, UNKNOWN
+from bundled_model.classes import EXACT, UNKNOWN
 from bundled_model.score import building_confusion, confusion, predict, ratios
 
 if TYPE_CHECKING:
@@ -84,36 +84,38 @@ def score_all(
     ]
     banepa = data.read_hot_place(folder / "hot-oam-buildings", 3)
     suburb = data.read_massachusetts(folder / "nrcan-aerial-labelled")
-    table = {"dubai tiles 1 and 3": _five(model, dubai, normalisation, gsd_m)}
-    table |= {place.name: _five(model, [place], normalisation, gsd_m) for place in dubai}
+    table = _five("dubai tiles 1 and 3", dubai, model, normalisation, gsd_m)
     for work_m in (0.5, 0.7, 1.0):
-        table[f"banepa buildings, mapped at {work_m} m"] = _two(
-            model, banepa, normalisation, work_m
-        )
+        name = f"banepa buildings, mapped at {work_m} m"
+        table[name] = _two(model, banepa, normalisation, work_m)
     table["massachusetts buildings"] = _two(model, suburb, normalisation, gsd_m)
-    table["sample scenes"] = _five(model, samples, normalisation, gsd_m)
-    table |= {
-        f"sample scene {place.name}": _five(model, [place], normalisation, gsd_m)
-        for place in samples
-    }
-    for given_m in (0.3, 0.5, 1.0, 1.5, 2.0, 2.5):
-        table[f"synthetic scenes given at {given_m} m"] = _five(
-            model, _drawn_at(given_m), normalisation, gsd_m
-        )
-    return dict(table)
+    table |= _five("sample scenes", samples, model, normalisation, gsd_m)
+    for given_m in (0.3, 0.5, 1.0, 1.5, 2.0):
+        name = f"synthetic scenes given at {given_m} m"
+        table[name] = _five(name, _drawn_at(given_m), model, normalisation, gsd_m)[name]
+    return table
 
 
 def _five(
-    model: nn.Module, sources: Sequence[Source], normalisation: Normalisation, gsd_m: float
+    title: str,
+    sources: Sequence[Source],
+    model: nn.Module,
+    normalisation: Normalisation,
+    gsd_m: float,
 ) -> dict[str, object]:
-    total = np.zeros((COUNT, COUNT), dtype=np.int64)
-    for source in sources:
-        total += confusion(source.allowed, predict_at(model, source, normalisation, gsd_m))
-    scores = ratios(total)
-    logger.info(
-        "%s: mean IoU %s", ", ".join(source.name for source in sources)[:60], scores["mean_iou"]
-    )
-    return {**scores, "confusion_true_by_predicted": total.tolist()}
+    """Score places one by one and added up."""
+    counts = {
+        source.name: confusion(source.allowed, predict_at(model, source, normalisation, gsd_m))
+        for source in sources
+    }
+    total = np.sum(list(counts.values()), axis=0)
+    named = {title: total, **{f"{title}: {name}": part for name, part in counts.items()}}
+    for name, part in named.items():
+        logger.info("%s: mean IoU %s", name, ratios(part)["mean_iou"])
+    return {
+        name: {**ratios(part), "confusion_true_by_predicted": part.tolist()}
+        for name, part in named.items()
+    }
 
 
 def _two(
@@ -125,7 +127,7 @@ def _two(
     return {**scores, "confusion_true_by_predicted": total.tolist()}
 
 
-def _drawn_at(gsd_m: float, side_m: float = 480.0) -> list[Source]:
+def _drawn_at(gsd_m: float, side_m: float = 300.0) -> list[Source]:
     """Draw scenes of seeds that neither training nor the sample scenes use."""
     side = round(side_m / gsd_m)
     table = np.zeros(256, dtype=np.uint8)
@@ -133,7 +135,5 @@ def _drawn_at(gsd_m: float, side_m: float = 480.0) -> list[Source]:
     scenes = []
     for seed, style in enumerate(STYLES, start=HELD_OUT_SEED):
         rgb, labels, _ = make_scene(seed, side, side, gsd_m, style)
-        scenes.append(
-            data.Source(name=f"{style}_{gsd_m}", rgb=rgb, allowed=table[labels], gsd_m=gsd_m)
-        )
+        scenes.append(data.Source(name=style, rgb=rgb, allowed=table[labels], gsd_m=gsd_m))
     return scenes
