@@ -20,6 +20,9 @@ from geoseg.grid.window import Window
 
 __all__ = ["AxisTaps", "GridScale", "area_taps", "linear_taps", "resample_masked"]
 
+# Parts of a pixel at the end of an axis that are not worth a pixel of their own.
+_SLIVER = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class AxisTaps:
@@ -142,9 +145,9 @@ class GridScale:
 
 
 def _cover(length: int, step: float) -> int:
-    # The small slack keeps 1000 * (1 / 1.0000001) from asking for one more pixel that
-    # would hold nothing but rounding error.
-    return max(1, math.ceil(length / step - 1e-6))
+    # The small slack keeps 1000 / (1 / 1.0000001) = 1000.0001 from asking for one more
+    # pixel that would hold nothing but rounding error.
+    return max(1, math.ceil(length / step - _SLIVER))
 
 
 def _first_centre(edge: int, step: float, length: int) -> int:
