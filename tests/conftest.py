@@ -1,0 +1,117 @@
+"""Profiles, models and scenes that several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # "from tests.fakes import ..." under a bare "pytest"
+
+from geoseg.legend import Legend, LegendClass  # noqa: E402
+from geoseg.model.card import BandScaling, ModelCard, NetworkSpec  # noqa: E402
+from geoseg.model.predictor import Predictor  # noqa: E402
+from tests.fakes import card_of, write_torch_model  # noqa: E402
+
+_COMMON = {
+    "deadline": None,  # shared machines: time is no property
+    "database": None,  # nothing is left in the working copy
+    "suppress_health_check": [
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+    ],
+}
+settings.register_profile("dev", max_examples=25, **_COMMON)
+settings.register_profile("ci", max_examples=60, derandomize=True, **_COMMON)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture
+def fake_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
+    """Return a function (predictor, card) -> model folder that loads that predictor."""
+    from geoseg.model import torch_predictor
+    from geoseg.run import engine
+
+    loaded: dict[Path, Predictor] = {}
+
+    def load(folder: Path, card: ModelCard, device: object) -> Predictor:
+        return loaded[folder]
+
+    def make(predictor: Predictor, card: ModelCard) -> str:
+        folder = tmp_path / "fake models" / str(len(loaded))
+        folder.mkdir(parents=True)
+        (folder / "weights.bin").write_bytes(b"fake")
+        card.write(folder)
+        loaded[folder.resolve()] = predictor
+        engine._models.clear()  # kept per digest, which fakes share
+        return str(folder)
+
+    monkeypatch.setattr(torch_predictor, "load_predictor", load)
+    engine._models.clear()
+    yield make
+    engine.release_readers()
+    engine._models.clear()
+
+
+@pytest.fixture(scope="session")
+def tiny_card() -> ModelCard:
+    """Card of a real, tiny smp network: stride 8, three classes with scattered ids."""
+    return card_of(
+        name="tiny",
+        title="A tiny network",
+        network=NetworkSpec(
+            architecture="unet",
+            encoder="resnet18",
+            arguments=(("decoder_channels", (32, 16, 8)), ("encoder_depth", 3)),
+            n_outputs=3,
+        ),
+        bands=("red", "green", "blue"),
+        scaling=tuple(BandScaling(offset=o, divisor=60.0) for o in (110.0, 120.0, 100.0)),
+        legend=Legend(
+            classes=(
+                LegendClass(class_id=1, name="지붕", colour="#c02020"),
+                LegendClass(class_id=2, name="road & yard", colour="#808080"),
+                LegendClass(class_id=7, name="green", colour="#20c020"),
+            )
+        ),
+        stride_px=8,
+        halo_px=48,
+        weights_file="model.safetensors",
+        activation_bytes_per_px=900.0,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_card: ModelCard) -> Path:
+    """Folder of the real, tiny network."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_torch_model(folder, tiny_card)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real scenes, or a skip that says what is missing."""
+    named = os.environ.get("GEOSEG_SHARED_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real scenes: set GEOSEG_SHARED_DATA to their folder")
+    return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Except from "warnings are errors" what a library does to itself."""
+    config.addinivalue_line(
+        "filterwarnings",
+        # rasterio multiplies affine transforms the old way.
+        "ignore:Use .@. matmul:PendingDeprecationWarning:rasterio",
+    )
