@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from affine import Affine
 from rasterio.enums import ColorInterp
-from rasterio.transform import from_origin
 from sample_scenes import NODATA, Style, make_bands
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _place(tile: SampleTile, *, bands: int) -> dict[str, object]:
         "height": tile.height,
         "width": tile.width,
         "crs": tile.crs,
-        "transform": from_origin(tile.left, tile.top, tile.gsd_m, tile.gsd_m),
+        "transform": Affine(tile.gsd_m, 0.0, tile.left, 0.0, -tile.gsd_m, tile.top),
     }
 
 

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 BUILDING_OR_NOT = ("building", "not building")
 HELD_OUT_SEED = 500
+SAME_SCALE = 0.01
 
 
 def predict_at(
@@ -52,7 +53,7 @@ def predict_at(
     height, width = source.allowed.shape
     scale = source.gsd_m / gsd_m
     image = Image.fromarray(rgb)
-    if abs(scale - 1) > 0.01:
+    if abs(scale - 1) > SAME_SCALE:
         image = image.resize(
             (round(width * scale), round(height * scale)), Image.Resampling.BILINEAR
         )

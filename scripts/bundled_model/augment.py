@@ -1,5 +1,8 @@
 """Crops for training: a place, a window, a scale, a turn, and the weather and camera of the day."""
 
+# ruff: noqa: PLR2004
+# The numbers below are odds and strengths of the variations; names would say no more.
+
 from __future__ import annotations
 
 import io

@@ -55,6 +55,7 @@ CHESAPEAKE_BITS = (
     bits(BUILDING, ROAD),
     bits(ROAD),
 )
+WHITE = 255
 MERCATOR_WIDTH_M = 2 * np.pi * 6378137.0
 
 
@@ -147,7 +148,7 @@ def read_hot_place(folder: Path, place: int, zoom: int = 19) -> Source:
         known[where] = (
             (pixels[..., 3] > 0)
             & (pixels[..., :3].max(axis=-1) > 0)
-            & (pixels[..., :3].min(axis=-1) < 255)
+            & (pixels[..., :3].min(axis=-1) < WHITE)
         )
     outlines = json.loads((folder / "data" / str(place) / "labels.geojson").read_text())["features"]
     shapes = [

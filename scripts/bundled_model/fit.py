@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The Dice term of a class with fewer pixels in the batch would be mostly noise.
+FEW_PIXELS = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
@@ -101,7 +104,7 @@ def partial_loss(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
         (chance * truth).sum(dim=(0, 2, 3)),
         chance.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3)),
     )
-    present = truth.sum(dim=(0, 2, 3)) > 200
+    present = truth.sum(dim=(0, 2, 3)) > FEW_PIXELS
     dice = ((1 - 2 * hit / total.clamp(min=1)) * present).sum() / present.sum().clamp(min=1)
     return entropy + 0.4 * dice
 

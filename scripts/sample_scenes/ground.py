@@ -1,5 +1,8 @@
 """Ground covers of the synthetic scenes: lawns, bare ground, fields and water."""
 
+# ruff: noqa: PLR2004
+# The numbers below are sizes and odds of what is drawn; names would say no more.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

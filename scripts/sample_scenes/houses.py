@@ -1,5 +1,8 @@
 """Houses of the synthetic scenes: pitched and flat roofs, cast shadows, pools."""
 
+# ruff: noqa: PLR2004
+# The numbers below are sizes and odds of what is drawn; names would say no more.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

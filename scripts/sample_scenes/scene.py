@@ -1,5 +1,8 @@
 """Whole synthetic scenes: town, coast and farmland, with their labels."""
 
+# ruff: noqa: PLR2004
+# The numbers below are sizes and odds of what is drawn; names would say no more.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args

@@ -1,5 +1,8 @@
 """Settlements of the synthetic scenes: blocks between streets, their uses, houses and trees."""
 
+# ruff: noqa: PLR2004
+# The numbers below are sizes and odds of what is drawn; names would say no more.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,8 @@
 """Street nets of the synthetic scenes: a warped grid, curved roads, markings and cars."""
 
+# ruff: noqa: PLR2004
+# The numbers below are sizes and odds of what is drawn; names would say no more.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
