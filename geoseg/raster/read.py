@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RioWindow
 
 from geoseg.grid.window import Window
-from geoseg.raster.env import mapped_read_errors
+from geoseg.raster.env import gdal_env, mapped_read_errors
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class SceneReader:
             f"rows {window.row_off}-{window.row_end - 1}, "
             f"columns {window.col_off}-{window.col_end - 1}"
         )
-        with mapped_read_errors(self._scene.address, what):
+        # GDAL settings belong to a thread, and every worker thread reads.
+        with gdal_env(), mapped_read_errors(self._scene.address, what):
             dataset = self._handle()
             rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
             values = dataset.read(

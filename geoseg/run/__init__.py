@@ -1,1 +1,27 @@
-"""One scene: plan, blocks, run store, report, pipeline."""
+"""One scene: plan, blocks, run store, report, pipeline.
+
+``geoseg.run(...)`` is a function until something of this package is imported; from then
+on Python makes ``geoseg.run`` the name of the package. So the package can be called too.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from geoseg import run as _run_scene
+
+if TYPE_CHECKING:
+    from geoseg.run.pipeline import RunResult
+
+
+class _CallablePackage(ModuleType):
+    """The package, called like ``geoseg.run``."""
+
+    def __call__(self, scene: str, **options: Any) -> RunResult:  # noqa: ANN401 - passed on
+        """Map one scene; see ``geoseg.run``."""
+        return _run_scene(scene, **options)
+
+
+sys.modules[__name__].__class__ = _CallablePackage
