@@ -32,7 +32,7 @@ Examples:
   geoseg run ortho.tif --dry-run                how long, how much memory and disk
   geoseg run ortho.tif --aoi parcels.gpkg --out parcels
   geoseg run s2.tif --bands red,green,blue --value-range 0,3000 --gsd 1
-  geoseg run https://host/scene.tif --format geoparquet --format gpkg
+  geoseg run https://host/scene.tif --format geoparquet
   geoseg run ortho.tif --json | jq .event
 
 \b
@@ -56,11 +56,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice([*POLYGON_SUFFIXES, "none"]),
-    default=["gpkg"],
-    show_default=True,
-    help="Polygon format; may be repeated.",
+    type=click.Choice([name for name in POLYGON_SUFFIXES if name != "gpkg"]),
+    help="Write the polygons in this format too, beside GeoPackage; may be repeated.",
 )
+@click.option("--no-polygons", is_flag=True, help="Write no polygons at all.")
 @click.option(
     "--confidence/--no-confidence", default=True, show_default=True, help="Write confidence.tif."
 )
@@ -111,6 +110,7 @@ def run_command(
     verbose: int,
     quiet: bool,
     formats: tuple[str, ...],
+    no_polygons: bool,
     **fields: Any,  # noqa: ANN401 - click hands over the fields of RunOptions by name
 ) -> None:
     """Map the land cover of SCENE, a path or URL of anything that GDAL reads as a raster.
@@ -120,7 +120,7 @@ def run_command(
     on the size of the scene.
     """  # fmt: skip
     configure_logging(verbose=verbose, quiet=quiet)
-    chosen = tuple(f for f in formats if f != "none")
+    chosen = () if no_polygons else tuple(dict.fromkeys(("gpkg", *formats)))
     options = RunOptions(formats=chosen, **fields)
     if dry_run:
         _show_estimate(options, as_json=as_json)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SceneReadError
 
 __all__ = ["GDAL_SETTINGS", "gdal_address", "gdal_env", "mapped_read_errors", "tidy_message"]
+
+# geoseg says in its own words, once, that a scene has no georeference; rasterio would say
+# so at every opening, in every thread, with the place in its own source.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 GDAL_SETTINGS: Final[dict[str, str | int | bool]] = {
     # A directory listing per open is what makes remote files slow; sidecars of local

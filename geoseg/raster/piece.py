@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from geoseg.errors import OutputError
-from geoseg.raster.env import tidy_message
+from geoseg.raster.env import gdal_env, tidy_message
 
 __all__ = ["write_piece"]
 
@@ -29,9 +28,9 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
     height, width = bands[0].shape
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(
+        with (
+            gdal_env(),
+            rasterio.open(
                 temporary,
                 "w",
                 driver="GTiff",
@@ -47,9 +46,10 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
                 interleave="band",
                 # A failed write at closing must be an error, not a message.
                 BIGTIFF="IF_SAFER",
-            ) as dataset:
-                for index, band in enumerate(bands, 1):
-                    dataset.write(band, index)
+            ) as dataset,
+        ):
+            for index, band in enumerate(bands, 1):
+                dataset.write(band, index)
         size = _committed_size(temporary)
         os.replace(temporary, path)
     except (RasterioError, OSError) as error:
@@ -63,7 +63,5 @@ def _committed_size(path: Path) -> int:
     """Push the file to the disk and check that it can be opened again."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path):
-            return path.stat().st_size
+    with rasterio.open(path):
+        return path.stat().st_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from geoseg.errors import MismatchError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
@@ -83,8 +82,7 @@ def open_scene(address: str | os.PathLike[str]) -> Scene:
     """
     text = _absolute(os.fspath(address))
     _require_file(text)
-    with gdal_env(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with gdal_env():
         try:
             with rasterio.open(gdal_address(text)) as dataset:
                 return _read_header(text, dataset)
