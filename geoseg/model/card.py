@@ -137,9 +137,10 @@ class ModelCard:
             "mlm:name": self.name,
             "mlm:architecture": self.network.architecture,
             "mlm:tasks": ["semantic-segmentation"],
-            "mlm:framework": "pytorch",
+            "mlm:framework": "PyTorch",
             "mlm:total_parameters": self.n_parameters,
             "mlm:pretrained": False,
+            "mlm:pretrained_source": None,
             "mlm:input": [self._input()],
             "mlm:output": [self._output()],
             "geoseg:network": {
@@ -211,7 +212,7 @@ class ModelCard:
     def _asset(self) -> dict[str, Any]:
         return {
             "href": self.weights_file,
-            "type": "application/vnd.safetensors",
+            "type": "application/octet-stream; framework=pytorch",
             "title": f"Weights of {self.title}",
             "roles": ["mlm:model", "mlm:weights"],
             "mlm:artifact_type": "safetensors",

@@ -73,8 +73,8 @@ def import_smp_folder(
         source: Folder with ``config.json`` and ``model.safetensors``.
         out: Folder to make; it appears complete or not at all.
         request: Bands, classes and the rest.
-        images: (band, row, col) raw pixels to measure the halo on; synthetic ones where
-            none are given.
+        images: (band, row, col) raw pixels to measure the halo on, at least
+            ``image_side_px`` on a side; synthetic ones where none are given.
         overwrite: Replace an existing model folder.
 
     Raises:
@@ -168,9 +168,8 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
 
     side = image_side_px(draft.stride_px)
     n_bands = len(draft.bands)
-    chosen = [i for i in images if i.shape[1:] == (side, side)] or [
-        patchwork_image(seed, n_bands, side, draft.value_range) for seed in (1, 2)
-    ]
+    given = [i[:, :side, :side] for i in images if min(i.shape[1:]) >= side]
+    chosen = given or [patchwork_image(seed, n_bands, side, draft.value_range) for seed in (1, 2)]
     exact = load_predictor(folder, draft, Device(name="cpu", precision="fp32"))
     before = _peak_rss_bytes()
     exact.labels(chosen[0][None], 0)
@@ -180,7 +179,7 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
     facts = {
         **draft.facts,
         "halo_curve": [{"halo_px": h, "differing_share": round(d, 7)} for h, d in halo.curve],
-        "halo_measured_on": "given images" if images else "synthetic patchwork",
+        "halo_measured_on": "given images" if given else "synthetic patchwork",
     }
     return replace(
         draft,

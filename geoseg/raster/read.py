@@ -93,7 +93,7 @@ class SceneReader:
             f"columns {window.col_off}-{window.col_end - 1}"
         )
         # GDAL settings belong to a thread, and every worker thread reads.
-        with gdal_env(), mapped_read_errors(self._scene.address, what):
+        with gdal_env(), mapped_read_errors(self._scene.label, what):
             dataset = self._handle()
             rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
             values = dataset.read(

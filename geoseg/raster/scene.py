@@ -62,9 +62,14 @@ class Scene:
         return gdal_address(self.address)
 
     @property
+    def label(self) -> str:
+        """The address as it may be shown and stored: without a URL's query, which signs it."""
+        return self.address.split("?", 1)[0] if "://" in self.address else self.address
+
+    @property
     def stem(self) -> str:
         """File name without folder, query and extension."""
-        name = self.address.split("?", 1)[0].rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
+        name = self.label.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
         return Path(name).stem or "scene"
 
     @property
@@ -226,7 +231,7 @@ def select_bands(
     data_bands = [i for i in range(1, scene.n_bands + 1) if i != scene.alpha_band]
     if len(data_bands) < len(wanted):
         msg = (
-            f"{scene.address} has {len(data_bands)} data band(s) "
+            f"{scene.label} has {len(data_bands)} data band(s) "
             f"({_listing(scene)}), the model needs {len(wanted)}: {', '.join(wanted)}"
         )
         raise MismatchError(msg, hint="Choose a model that takes these bands, or another scene.")
@@ -238,7 +243,7 @@ def select_bands(
     spare = len(data_bands) - len(wanted)
     if named or spare > 1 or (spare and not _unnamed(scene)):
         msg = (
-            f"cannot tell which bands of {scene.address} are {', '.join(wanted)}: "
+            f"cannot tell which bands of {scene.label} are {', '.join(wanted)}: "
             f"it has {_listing(scene)}"
         )
         raise MismatchError(msg, hint=_bands_hint(scene, wanted))
@@ -256,7 +261,7 @@ def _find_band(scene: Scene, token: str, wanted: tuple[str, ...]) -> int:
         return int(token)
     if token.lower() in scene.band_names:
         return scene.band_names.index(token.lower()) + 1
-    msg = f"{scene.address} has no band {token!r}; it has {_listing(scene)}"
+    msg = f"{scene.label} has no band {token!r}; it has {_listing(scene)}"
     raise MismatchError(msg, hint=_bands_hint(scene, wanted))
 
 

@@ -58,7 +58,7 @@ class RunEstimate:
         )  # fmt: skip
         height, width = tiling.window_shape
         return [
-            ("scene", f"{plan.scene.address}: {grid.width} x {grid.height} px{step}"),
+            ("scene", f"{plan.scene.label}: {grid.width} x {grid.height} px{step}"),
             ("model", f"{plan.card.name}, {plan.device.name}, {plan.device.precision}"),
             ("blocks", f"{self.blocks} with {self.windows} windows of {width} x {height} px"),
             ("halo", f"{tiling.halo_px} px, {plan.stitch}; {self.redundancy:.2f} x the pixels"),

@@ -33,14 +33,14 @@ def fit_grid(scene: Scene, card: ModelCard, gsd_m: float | None) -> tuple[GridSc
     warnings = []
     if grid.crs is None:
         warnings.append(
-            f"{scene.address} has no CRS: results keep its pixel coordinates, "
+            f"{scene.label} has no CRS: results keep its pixel coordinates, "
             "areas are given in pixels only"
         )
     sizes = (gsd_m, gsd_m) if gsd_m else grid.gsd_m
     if card.gsd_m is None or sizes is None:
         if card.gsd_m is not None:
             warnings.append(
-                f"the pixel size of {scene.address} is unknown; taken as the model's "
+                f"the pixel size of {scene.label} is unknown; taken as the model's "
                 f"{card.gsd_m:g} m (say otherwise with --gsd)"
             )
         return _scale(scene, 1.0, 1.0), warnings
@@ -68,7 +68,7 @@ def _check_range(scene: Scene, card: ModelCard, gsd_m: float) -> None:
     if low * (1 - _SAME_GSD) <= gsd_m <= high * (1 + _SAME_GSD):
         return
     msg = (
-        f"{scene.address} has pixels of {gsd_m:.3g} m, "
+        f"{scene.label} has pixels of {gsd_m:.3g} m, "
         f"model {card.name!r} works at {low:g} to {high:g} m"
     )
     if gsd_m < low:
@@ -105,7 +105,7 @@ def check_value_range(
     outside = np.mean((sample < low - slack) | (sample > high + slack))
     found_low, found_high = (float(np.percentile(sample, q)) for q in (1, 99))
     msg = (
-        f"pixel values of {scene.address} run from {found_low:g} to {found_high:g} "
+        f"pixel values of {scene.label} run from {found_low:g} to {found_high:g} "
         f"({'/'.join(sorted(set(scene.dtypes)))}), model {card.name!r} expects "
         f"{low:g} to {high:g}"
     )

@@ -83,7 +83,7 @@ def halo_images(address: str, request: ImportRequest) -> list[Pixels]:
 def _require_size(scene: Scene, gsd_m: float | None) -> None:
     if min(scene.grid.height, scene.grid.width) < _SIDE_PX:
         msg = (
-            f"--halo-scene: {scene.address} is {scene.grid.width} x {scene.grid.height} px, "
+            f"--halo-scene: {scene.label} is {scene.grid.width} x {scene.grid.height} px, "
             f"at least {_SIDE_PX} x {_SIDE_PX} are needed"
         )
         raise OptionError(msg, hint="Choose a larger scene, or leave the flag out.")
@@ -91,7 +91,7 @@ def _require_size(scene: Scene, gsd_m: float | None) -> None:
         return
     found = math.sqrt(math.prod(scene.grid.gsd_m))
     if abs(found / gsd_m - 1) > _SAME_GSD:
-        msg = f"--halo-scene: {scene.address} has pixels of {found:.3g} m, --gsd says {gsd_m:g} m"
+        msg = f"--halo-scene: {scene.label} has pixels of {found:.3g} m, --gsd says {gsd_m:g} m"
         raise OptionError(msg, hint=f"Resample it: gdalwarp -tr {gsd_m:g} {gsd_m:g} IN OUT.")
 
 

@@ -97,7 +97,7 @@ def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress
         progress(Warned(message=message))
     progress(
         PlanReady(
-            scene=plan.scene.address,
+            scene=plan.scene.label,
             out=str(plan.out),
             model=plan.card.name,
             device=plan.device.name,

@@ -119,7 +119,7 @@ class RunPlan:
         tiling, scale = self.tiling, self.scale
         return {
             "geoseg": __version__,
-            "scene": self.scene.address,
+            "scene": self.scene.label,
             "scene_fingerprint": self.scene.fingerprint,
             "bands": list(self.bands),
             "nodata_rule": self.nodata_rule,

@@ -142,7 +142,7 @@ def run_record(
     return {
         "geoseg": __version__,
         "scene": {
-            "address": plan.scene.address,
+            "address": plan.scene.label,
             "fingerprint": plan.scene.fingerprint,
             "height": plan.scene.grid.height,
             "width": plan.scene.grid.width,

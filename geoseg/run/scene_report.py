@@ -77,7 +77,7 @@ class SceneReport:
         scene, grid = self.scene, self.scene.grid
         return {
             "event": "scene",
-            "address": scene.address,
+            "address": scene.label,
             "driver": scene.driver,
             "size_bytes": scene.size_bytes,
             "height": grid.height,
@@ -109,7 +109,7 @@ class SceneReport:
         """Return (label, text) pairs for people, the bands left out."""
         scene, grid = self.scene, self.scene.grid
         return [
-            ("scene", scene.address),
+            ("scene", scene.label),
             ("driver", scene.driver + _size_text(scene.size_bytes)),
             ("size", f"{grid.width} x {grid.height} px, {grid.window.size_px / 1e6:.2f} Mpx"),
             ("CRS", _crs_name(grid) or "none: areas will be in pixels"),

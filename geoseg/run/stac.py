@@ -83,9 +83,10 @@ def scene_item(
             "geoseg:class_share": {s.class_name: round(s.share, 6) for s in shares},
         },
         "links": [
-            {"rel": "derived_from", "href": plan.scene.address, "title": "Input scene"},
+            {"rel": "via", "href": plan.scene.label, "title": "Input scene"},
             {
-                "rel": "mlm:model",
+                "rel": "derived_from",
+                "mlm:name": plan.card.name,
                 "href": (plan.model_folder / CARD_NAME).as_uri(),
                 "type": "application/geo+json",
                 "title": f"Model {plan.card.name}",
