@@ -14,7 +14,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SceneReadError
 
-__all__ = ["GDAL_SETTINGS", "gdal_address", "gdal_env", "mapped_read_errors", "tidy_message"]
+__all__ = [
+    "GDAL_SETTINGS",
+    "gdal_address",
+    "gdal_env",
+    "mapped_read_errors",
+    "shown_address",
+    "tidy_message",
+]
 
 # geoseg says in its own words, once, that a scene has no georeference; rasterio would say
 # so at every opening, in every thread, with the place in its own source.
@@ -57,6 +64,11 @@ def gdal_address(address: str | os.PathLike[str]) -> str:
         if text.lower().startswith(scheme):
             return prefix + text[len(scheme) :]
     return text
+
+
+def shown_address(address: str) -> str:
+    """Return an address as it may be shown and stored: a URL's query may sign it."""
+    return address.split("?", 1)[0] if "://" in address else address
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 
 from geoseg.errors import MismatchError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
-from geoseg.raster.env import gdal_address, gdal_env, tidy_message
+from geoseg.raster.env import gdal_address, gdal_env, shown_address, tidy_message
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -64,7 +64,7 @@ class Scene:
     @property
     def label(self) -> str:
         """The address as it may be shown and stored: without a URL's query, which signs it."""
-        return self.address.split("?", 1)[0] if "://" in self.address else self.address
+        return shown_address(self.address)
 
     @property
     def stem(self) -> str:
@@ -92,7 +92,7 @@ def open_scene(address: str | os.PathLike[str]) -> Scene:
             with rasterio.open(gdal_address(text)) as dataset:
                 return _read_header(text, dataset)
         except RasterioError as error:
-            msg = f"cannot open {text} as a raster: {tidy_message(error)}"
+            msg = f"cannot open {shown_address(text)} as a raster: {tidy_message(error)}"
             raise SceneError(msg, hint=_RASTER_HINT) from error
 
 
