@@ -10,6 +10,7 @@ import pytest
 from geoseg.errors import OptionError
 from geoseg.model.card import read_card
 from geoseg.model.legend_text import read_legend
+from geoseg.run import model_import
 from tests.scenes import UTM, texture, write_scene
 
 CLASSES = "1:roof:#c8452d,4:ground: all of it:#d9c9a3"
@@ -46,7 +47,7 @@ def small_halo_images(monkeypatch):
     """Measure halos on images of 352 px instead of 1280 px."""
     monkeypatch.setattr("geoseg.model.halo._CORE_PX", 32)
     monkeypatch.setattr("geoseg.model.halo._LARGEST_HALO_PX", 128)
-    monkeypatch.setattr("geoseg.run.model_import._SIDE_PX", 352)
+    monkeypatch.setattr(model_import, "_SIDE_PX", 352)
 
 
 def flags(out, **changes):
