@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -109,9 +109,22 @@ def shared_data() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Except from "warnings are errors" what a library does to itself."""
-    config.addinivalue_line(
-        "filterwarnings",
+    """Except from "warnings are errors" what is not ours to mend."""
+    for line in (
         # rasterio multiplies affine transforms the old way.
         "ignore:Use .@. matmul:PendingDeprecationWarning:rasterio",
-    )
+        # geoseg.raster.env sets this at import, which pytest undoes for every test.
+        "ignore::rasterio.errors.NotGeoreferencedWarning",
+    ):
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Let no test of a server be skipped where GEOSEG_REQUIRE_ALL=1 says that it must run."""
+    report = yield
+    required = os.environ.get("GEOSEG_REQUIRE_ALL") == "1" and not hasattr(report, "wasxfail")
+    if required and report.skipped and item.get_closest_marker("network"):
+        report.outcome = "failed"
+        report.longrepr = f"GEOSEG_REQUIRE_ALL=1, but it was skipped: {report.longrepr}"
+    return report
