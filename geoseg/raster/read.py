@@ -96,12 +96,14 @@ class SceneReader:
         with gdal_env(), mapped_read_errors(self._scene.label, what):
             dataset = self._handle()
             rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
-            values = dataset.read(
-                list(self._bands), window=rio, out_dtype=self._common_dtype(dataset)
-            )
+            values = self._values(dataset, rio)
             valid = self._mask_bands(dataset, rio)
         valid &= self._valid_values(values)
-        return PixelBox(window, values.astype(self._dtype, copy=False), valid)
+        with np.errstate(over="ignore"):
+            pixels = values.astype(self._dtype, copy=False)
+        if pixels.dtype.kind == "f":  # after the cast: 1e300 is finite, its float32 is not
+            valid &= np.isfinite(pixels).all(axis=0)
+        return PixelBox(window, pixels, valid)
 
     def _handle(self) -> DatasetReader:
         dataset = getattr(self._local, "dataset", None)
@@ -112,9 +114,12 @@ class SceneReader:
                 self._open.append(dataset)
         return dataset
 
-    def _common_dtype(self, dataset: DatasetReader) -> str:
-        kinds = {dataset.dtypes[b - 1] for b in self._bands}
-        return kinds.pop() if len(kinds) == 1 else "float64"
+    def _values(self, dataset: DatasetReader, rio: RioWindow) -> NDArray[Any]:
+        """Read the chosen bands; of different types as float64, which rasterio refuses."""
+        if len({dataset.dtypes[b - 1] for b in self._bands}) == 1:
+            values: NDArray[Any] = dataset.read(list(self._bands), window=rio)
+            return values
+        return np.stack([dataset.read(b, window=rio).astype(np.float64) for b in self._bands])
 
     def _mask_bands(self, dataset: DatasetReader, rio: RioWindow) -> NDArray[np.bool_]:
         valid: NDArray[np.bool_] = np.ones((int(rio.height), int(rio.width)), np.bool_)
@@ -127,25 +132,28 @@ class SceneReader:
     def _valid_values(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where no band (rule "any") or not every band ("all") is nodata."""
         declared = [
-            _is_nodata(plane, self._scene.nodata[band - 1])
+            _is_nodata(plane, self._scene.nodata[band - 1], np.dtype(self._scene.dtypes[band - 1]))
             for band, plane in zip(self._bands, values, strict=True)
         ]
         combine = np.logical_or if self._rule == "any" else np.logical_and
         valid: NDArray[np.bool_] = ~combine.reduce(declared)
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values).all(axis=0)
         return valid
 
 
-def _is_nodata(plane: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+def _is_nodata(
+    plane: NDArray[Any], nodata: float | None, kind: np.dtype[Any]
+) -> NDArray[np.bool_]:
+    """Return where a plane, read from a band of type ``kind``, is nodata."""
     if nodata is None or np.isnan(nodata):
         return np.zeros(plane.shape, np.bool_)  # NaN is caught by the finite test
-    if plane.dtype.kind in "iu":
-        limits = np.iinfo(plane.dtype)
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
         if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
             return np.zeros(plane.shape, np.bool_)
-    # Compare in the raster's own type: -3.4e38 as float64 is not the float32 of that name.
-    result: NDArray[np.bool_] = plane == np.asarray(nodata).astype(plane.dtype)
+    # Compare in the band's own type: -3.4e38 as float64 is not the float32 of that name.
+    with np.errstate(over="ignore"):
+        stored = np.asarray(nodata).astype(kind).astype(plane.dtype)
+    result: NDArray[np.bool_] = plane == stored
     return result
 
 

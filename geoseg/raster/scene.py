@@ -257,7 +257,7 @@ def _unnamed(scene: Scene) -> bool:
 
 
 def _find_band(scene: Scene, token: str, wanted: tuple[str, ...]) -> int:
-    if token.isdigit() and 1 <= int(token) <= scene.n_bands:
+    if token.isdecimal() and 1 <= int(token) <= scene.n_bands:
         return int(token)
     if token.lower() in scene.band_names:
         return scene.band_names.index(token.lower()) + 1
