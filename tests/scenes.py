@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.errors import NotGeoreferencedWarning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,22 +30,20 @@ def write_scene(
     """Write (band, row, col) pixels; extra keywords go to GDAL's driver."""
     count, height, width = pixels.shape
     placed = {} if transform is None else {"transform": transform}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with (
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            rasterio.open(
-                path, "w", **{"driver": "GTiff", "count": count, "height": height, "width": width,
-                              "dtype": pixels.dtype, "crs": crs, **placed, **profile},
-            ) as dataset,
-        ):  # fmt: skip
-            if descriptions:
-                dataset.descriptions = descriptions
-            if colours:
-                dataset.colorinterp = colours
-            dataset.write(pixels)
-            if mask is not None:
-                dataset.write_mask(mask)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", **{"driver": "GTiff", "count": count, "height": height, "width": width,
+                          "dtype": pixels.dtype, "crs": crs, **placed, **profile},
+        ) as dataset,
+    ):  # fmt: skip
+        if descriptions:
+            dataset.descriptions = descriptions
+        if colours:
+            dataset.colorinterp = colours
+        dataset.write(pixels)
+        if mask is not None:
+            dataset.write_mask(mask)
     return path
 
 
@@ -73,7 +69,5 @@ def texture(
 
 def read_back(path: Path, band: int = 1) -> NDArray[Any]:
     """Return one band as rasterio reads it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as dataset:
-            return dataset.read(band)
+    with rasterio.open(path) as dataset:
+        return dataset.read(band)
