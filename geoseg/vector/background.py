@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from queue import Queue
-from typing import TypeVar
+from queue import Full, Queue
+from typing import Any, TypeVar
 
 __all__ = ["ahead", "fan_out"]
 
@@ -55,61 +56,71 @@ def fan_out(
 ) -> None:
     """Hand every item to every consumer, each in a thread of its own.
 
-    The first error, of the iterable or of a consumer, ends all and is raised; consumers
-    then see their stream break off with a RuntimeError.
+    The first error, of the iterable or of a consumer, ends all and is raised; the other
+    consumers then see their stream break off with a RuntimeError.
     """
     queues: list[Queue[object]] = [Queue(depth) for _ in consumers]
     failures: list[BaseException] = []
-
-    def stream(queue: Queue[object]) -> Iterator[_Item]:
-        yield from _until_end(queue)
-        if failures:
-            msg = "the stream broke off"
-            raise RuntimeError(msg)
-
-    def consume(consumer: Callable[[Iterator[_Item]], None], queue: Queue[object]) -> None:
-        items = stream(queue)
-        try:
-            consumer(items)
-        except BaseException as error:  # noqa: BLE001 - raised again by the feeder
-            failures.append(error)
-            for _ in _until_end(queue):  # so that the feeder never waits for it
-                pass
-
     threads = [
-        threading.Thread(target=consume, args=pair, name="geoseg-write", daemon=True)
+        threading.Thread(target=_consume, args=(*pair, failures), name="geoseg-write", daemon=True)
         for pair in zip(consumers, queues, strict=True)
     ]
     for thread in threads:
         thread.start()
     try:
         _feed(items, queues, failures)
-    finally:
+    except BaseException as error:  # noqa: BLE001 - raised again below
+        failures.insert(0, error)
+    if failures:
         for queue in queues:
+            _discard(queue)
             queue.put(_END)
-        for thread in threads:
-            thread.join()
+    for thread in threads:
+        thread.join()
     if failures:
         raise failures[0]
 
 
 def _feed(
-    items: Iterable[_Item], queues: Sequence[Queue[object]], failures: list[BaseException]
+    items: Iterable[object], queues: Sequence[Queue[object]], failures: list[BaseException]
 ) -> None:
+    for item in items:
+        for queue in queues:
+            _put(queue, item, failures)
+        if failures:
+            return
+    for queue in queues:
+        _put(queue, _END, failures)
+
+
+def _consume(
+    consumer: Callable[[Iterator[_Item]], None],
+    queue: Queue[object],
+    failures: list[BaseException],
+) -> None:
+    def stream() -> Iterator[_Item]:
+        yield from _until_end(queue)
+        if failures:
+            msg = "the stream broke off"
+            raise RuntimeError(msg)
+
     try:
-        for item in items:
-            if failures:
-                return
-            for queue in queues:
-                queue.put(item)
-    except BaseException as error:
-        failures.insert(0, error)
-        raise
+        consumer(stream())
+    except BaseException as error:  # noqa: BLE001 - raised again by the feeder
+        failures.append(error)
 
 
-def _until_end(queue: Queue[object]) -> Iterator[_Item]:
+def _put(queue: Queue[object], item: object, failures: list[BaseException]) -> None:
+    """Wait for room in the queue, but not once something has failed."""
+    while not failures:
+        with contextlib.suppress(Full):
+            queue.put(item, timeout=0.1)
+            return
+
+
+def _until_end(queue: Queue[Any]) -> Iterator[Any]:
     while (item := queue.get()) is not _END:
-        yield item  # type: ignore[misc] - the queue also holds the end mark
+        yield item
 
 
 def _discard(queue: Queue[object]) -> None:

@@ -20,5 +20,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
     """Compile a function for one numba signature, without the GIL, kept on disk."""
-    decorate = numba.njit(signature, cache=True, nogil=True)
-    return cast("Callable[[_Function], _Function]", decorate)
+
+    def decorate(function: _Function) -> _Function:
+        try:
+            made = numba.njit(signature, cache=True, nogil=True)(function)
+        except RuntimeError:  # no folder may be written: compiled anew in every process
+            made = numba.njit(signature, nogil=True)(function)
+        return cast("_Function", made)
+
+    return decorate

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -37,6 +39,8 @@ class LayerInfo:
     """Outer box of the raster in world units."""
     pixel_size: float
     """Shortest side of a pixel in world units."""
+    temp_dir: Path
+    """Existing folder for what a format puts aside while it is written."""
 
 
 class Features(NamedTuple):

@@ -1,7 +1,5 @@
 """Class map in, polygon files out: the vector room's front door."""
 
-
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -76,7 +74,7 @@ def write_polygons(
         grid: Where the pixels lie.
         legend: Names and colours; ``legend.nodata_id`` gets no polygon.
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
-            ones are replaced, and a failure may leave unfinished ones.
+            ones are replaced, and a failure leaves none.
         layer: Name of the layer in the formats that have names.
         progress: Called with the number of rows done after each strip.
         temp_dir: Existing folder for what a format must put aside while it is written.
@@ -93,12 +91,17 @@ def write_polygons(
         check_format(target)
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
-    info = _layer_info(layer, grid, legend)
+    info = _layer_info(layer, grid, legend, temp_dir)
     traces = ahead(_traces(strips, grid, legend, progress))
     regions = join(traces, height=grid.height, width=grid.width)
     features = (part for some in regions for part in assemble(some, grid, areas))
     batches = (to_record_batch(tally.counted(part), legend) for part in features)
-    fan_out(batches, [_writer(target, info, temp_dir) for target in targets])
+    try:
+        fan_out(batches, [_writer(target, info) for target in targets])
+    except BaseException:
+        for target in targets:
+            target.unlink(missing_ok=True)
+        raise
     return tally.summary()
 
 
@@ -150,18 +153,17 @@ class _Tally:
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
 
 
-def _writer(
-    target: Path, info: LayerInfo, temp_dir: Path
-) -> Callable[[Iterator[pa.RecordBatch]], None]:
-    return lambda batches: write_layer(batches, target, info, temp_dir=temp_dir)
+def _writer(target: Path, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]], None]:
+    return lambda batches: write_layer(batches, target, info)
 
 
-def _layer_info(name: str, grid: PixelGrid, legend: Legend) -> LayerInfo:
+def _layer_info(name: str, grid: PixelGrid, legend: Legend, temp_dir: Path) -> LayerInfo:
     t = grid.transform
     return LayerInfo(
         name=name,
         crs_wkt=grid.crs_wkt,
         legend=legend,
         bounds=grid.bounds,
+        temp_dir=temp_dir,
         pixel_size=min(np.hypot(t.a, t.d), np.hypot(t.b, t.e)).item(),
     )

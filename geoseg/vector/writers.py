@@ -42,16 +42,13 @@ def check_format(path: Path) -> None:
         raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}")
 
 
-def write_layer(
-    batches: Iterable[pa.RecordBatch], path: Path, info: LayerInfo, *, temp_dir: Path
-) -> None:
+def write_layer(batches: Iterable[pa.RecordBatch], path: Path, info: LayerInfo) -> None:
     """Write all batches to ``path`` in the format of its ending.
 
     Args:
         batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
         path: File to make; an existing one is replaced.
         info: Name, CRS and legend of the layer.
-        temp_dir: Existing folder for what the format puts aside while it is written.
 
     Raises:
         OptionError: Unknown ending.
@@ -63,7 +60,7 @@ def write_layer(
     path.unlink(missing_ok=True)
     even = pa.RecordBatchReader.from_batches(feature_schema(), _even_batches(batches))
     try:
-        FORMATS[path.suffix.lower()](even, path, info, temp_dir)
+        FORMATS[path.suffix.lower()](even, path, info)
     except GeosegError:
         raise
     except (OSError, RuntimeError) as error:
@@ -71,26 +68,24 @@ def write_layer(
         raise OutputError(msg, hint="is the disk full, the folder writable?") from error
 
 
-def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path) -> None:
+def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     with _gdal_options(OGR_CURRENT_DATE=FIXED_TIME):
         _write_with_gdal(batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"})
     add_layer_style(path, layer=info.name, legend=info.legend)
     add_class_domain(path, layer=info.name, field="class_id", legend=info.legend)
 
 
-def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path) -> None:
+def _write_fgb(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     _write_with_gdal(
         batches,
         path,
         info,
         driver="FlatGeobuf",
-        layer_options={"TEMPORARY_DIR": str(temp_dir)},
+        layer_options={"TEMPORARY_DIR": str(info.temp_dir)},
     )
 
 
-def _write_geojson(
-    batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path
-) -> None:
+def _write_geojson(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     digits = _RFC7946_DECIMALS
     if info.crs_wkt is not None:
         pixel_deg = info.pixel_size / _units_per_degree(info.crs_wkt)
@@ -99,9 +94,7 @@ def _write_geojson(
     _write_with_gdal(batches, path, info, driver="GeoJSON", layer_options=options)
 
 
-def _write_geoparquet(
-    batches: pa.RecordBatchReader, path: Path, info: LayerInfo, temp_dir: Path
-) -> None:
+def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -203,7 +196,7 @@ def _units_per_degree(crs_wkt: str) -> float:
     return _METRES_PER_DEGREE / (crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1)
 
 
-FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo, Path], None]] = {
+FORMATS: dict[str, Callable[[pa.RecordBatchReader, Path, LayerInfo], None]] = {
     ".fgb": _write_fgb,
     ".geojson": _write_geojson,
     ".gpkg": _write_gpkg,
