@@ -92,7 +92,7 @@ SAMPLE_TILES = (
         crs="EPSG:32629", left=487_360.0, top=4_284_640.0, bands=3, mask=False,
     ),
     SampleTile(
-        name="farmland", style="farmland", seed=4, height=700, width=700, gsd_m=1.2,
+        name="farmland", style="farmland", seed=1, height=700, width=700, gsd_m=1.2,
         crs="EPSG:3035", left=4_180_200.0, top=2_889_600.0, bands=4, mask=False,
     ),
 )  # fmt: skip

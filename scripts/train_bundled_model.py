@@ -41,7 +41,7 @@ def read_pools(folder: Path, *, scenes: int, seed: int) -> list[Pool]:
     synthetic = data.make_synthetic(scenes, 480, SYNTHETIC_FIRST_SEED)
     return [
         make_pool(rng, weight, places)
-        for weight, places in ((0.56, dubai), (0.27, synthetic), (0.12, drone), (0.05, naip))
+        for weight, places in ((0.52, dubai), (0.31, synthetic), (0.12, drone), (0.05, naip))
     ]
 
 
@@ -63,6 +63,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--scenes", type=int, default=64, help="synthetic scenes to train on")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--start", type=Path, help="checkpoint to start from")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--score-only", action="store_true", help="score and export the best checkpoint in OUT"
@@ -74,7 +76,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def train(options: argparse.Namespace) -> None:
     """Fit the network; checkpoints and log go to the output folder."""
     pools = read_pools(options.data, scenes=options.scenes, seed=options.seed)
-    fit_options = FitOptions(steps=options.steps, minutes=options.minutes, seed=options.seed)
+    fit_options = FitOptions(
+        steps=options.steps,
+        minutes=options.minutes,
+        seed=options.seed,
+        rate=options.rate,
+        start=str(options.start or ""),
+    )
     fit(pools, read_checks(options.data), NORMALISATION, fit_options, options.out)
 
 

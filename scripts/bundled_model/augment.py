@@ -160,6 +160,8 @@ def _weather(rng: np.random.Generator, rgb: Counts) -> Floats:
             rng.uniform(0.7, 1.3)
         )
         x *= rng.uniform(0.86, 1.16, (3, 1, 1)).astype(np.float32)
+    if rng.random() < 0.3:
+        x *= np.asarray(rng.uniform(0.78, 1.28, (3, 1, 1)), dtype=np.float32)
     if rng.random() < 0.5:
         x = np.clip(x, 0, 1) ** np.float32(rng.uniform(0.65, 1.5))
     if rng.random() < 0.3:

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,6 @@ from bundled_model.score import confusion, predict, ratios
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from bundled_model.augment import Pool
     from bundled_model.data import Source
@@ -54,6 +54,9 @@ class FitOptions:
 
     gsd_m: float = 1.0
     """Ground sample distance of the model in metres."""
+
+    start: str = ""
+    """Checkpoint to start from; empty starts from random weights."""
 
     rate: float = 2e-3
     """Highest learning rate."""
@@ -131,6 +134,11 @@ def validate(
     return ratios(total)
 
 
+def start_from(model: nn.Module, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint, to go on with other data or another rate."""
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["weights"])
+
+
 def fit(
     pools: Sequence[Pool],
     checks: Sequence[Source],
@@ -152,6 +160,8 @@ def fit(
     """
     torch.manual_seed(options.seed)
     model = build_network().to(memory_format=torch.channels_last)
+    if options.start:
+        start_from(model, Path(options.start))
     average = copy.deepcopy(model)
     average.eval()
     optimiser = torch.optim.AdamW(_groups(model, options.decay), lr=options.rate)
