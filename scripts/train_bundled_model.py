@@ -99,14 +99,10 @@ def export(options: argparse.Namespace) -> None:
     folder = options.out / "smp_model"
     model.save_pretrained(folder)
     last = json.loads((options.out / "log.jsonl").read_text().splitlines()[-1])
-    chosen, fitted = json.loads(stored["record"]), json.loads(stored["options"])
     run = {
-        "command": command_of(fitted, options.scenes),
-        "options": fitted,
+        "stages": [*earlier_stages(stored), stage_of(stored, last)],
+        "checkpoint_step": json.loads(stored["record"])["step"],
         "synthetic_scenes": options.scenes,
-        "steps": last["step"],
-        "minutes_on_one_thread": last["minutes"],
-        "checkpoint_step": chosen["step"],
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
     accuracy = score_all(model, options.data, TILES, NORMALISATION, GSD_M)
@@ -124,10 +120,29 @@ def export(options: argparse.Namespace) -> None:
         )
 
 
-def command_of(fitted: dict[str, float], scenes: int) -> str:
-    """Give the command that fits the same weights, as far as the time limit lets it."""
-    flags = " ".join(f"--{name} {fitted[name]}" for name in ("steps", "minutes", "seed"))
-    return f"python scripts/train_bundled_model.py DATA OUT {flags} --scenes {scenes}"
+def earlier_stages(stored: dict[str, str]) -> list[dict[str, object]]:
+    """Tell how the checkpoint was trained that a checkpoint started from, first stage first."""
+    start = json.loads(stored["options"]).get("start")
+    if not start:
+        return []
+    before = torch.load(start, weights_only=True)
+    return [*earlier_stages(before), stage_of(before, json.loads(before["record"]))]
+
+
+def stage_of(stored: dict[str, str], last: dict[str, float]) -> dict[str, object]:
+    """Tell how one stage was trained: options, steps taken, minutes on the clock."""
+    fitted = json.loads(stored["options"])
+    flags = " ".join(f"--{name} {fitted[name]}" for name in ("steps", "minutes", "seed", "rate"))
+    # The path of the starting checkpoint is this machine's business.
+    if fitted.pop("start", ""):
+        flags += " --start CHECKPOINT"
+    command = f"python scripts/train_bundled_model.py DATA OUT {flags}"
+    return {
+        "command": command,
+        "options": fitted,
+        "steps": last["step"],
+        "minutes": last["minutes"],
+    }
 
 
 def main(arguments: list[str]) -> None:

@@ -159,7 +159,7 @@ def fit(
         The best model, in evaluation mode.
     """
     torch.manual_seed(options.seed)
-    model = build_network().to(memory_format=torch.channels_last)
+    model: nn.Module = build_network().to(memory_format=torch.channels_last)
     if options.start:
         start_from(model, Path(options.start))
     average = copy.deepcopy(model)
