@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import json_option, number_pair, overwrite_option, split_names
+from geoseg.cli.options import json_option, number_pair, split_names
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ mean and std are in pixel values: multiply smp's usual ones (0 to 1) by 255.
     help="Scene at the model's pixel size, 1280 px or more on a side, to measure the "
     "halo on. [default: synthetic images]",
 )
-@overwrite_option
+@click.option("--overwrite", is_flag=True, help="Replace an existing model folder.")
 def import_command(  # noqa: PLR0913 - one parameter per flag
     *,
     smp_folder: Path,
