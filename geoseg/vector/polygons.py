@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from geoseg.vector.assemble import assemble
 from geoseg.vector.background import ahead, fan_out
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
+from geoseg.vector.strip import Strip
 from geoseg.vector.trace import trace_block
 from geoseg.vector.writers import check_format, write_layer
 
@@ -21,25 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from geoseg.grid.pixel_grid import PixelGrid
-    from geoseg.grid.window import Window
     from geoseg.legend import Legend
     from geoseg.vector.trace import BlockTrace
 
 __all__ = ["Strip", "VectorSummary", "write_polygons"]
-
-
-class Strip(NamedTuple):
-    """Full-width rows of a class map."""
-
-    window: Window
-    """Place in the scene; strips come top to bottom without gaps."""
-    classes: NDArray[np.uint8]
-    """(row, col) class ids."""
-    confidence: NDArray[np.uint8] | None
-    """(row, col) 0..250 for 0..1, 255 where there is none; or None for the whole map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

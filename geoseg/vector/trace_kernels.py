@@ -18,7 +18,16 @@ from geoseg.vector.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["find", "join_labels", "settle", "trace_rows"]
+__all__ = [
+    "count_corners",
+    "find",
+    "find_runs",
+    "join_labels",
+    "label_runs",
+    "settle",
+    "spread",
+    "trace_rows",
+]
 
 NO_CONFIDENCE = 255
 
@@ -55,7 +64,8 @@ def _mark_corners(
 
 
 @compiled("int64(uint8[:, ::1], uint8[::1])")
-def _count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
+def count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
+    """Return how many inner corners of a block turn or branch; flags is scratch (width,)."""
     total = 0
     for r in range(1, classes.shape[0]):
         _mark_corners(classes[r - 1], classes[r], flags)
@@ -67,7 +77,7 @@ def _count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
 
 
 @compiled("int64(uint8[::1], uint8[::1], int32[::1])")
-def _find_runs(row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
+def find_runs(row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
     """Write the first column of every run of equal pixels, then the width."""
     left, right, out = row[:-1], row[1:], flags[1:]
     for c in range(len(left)):
@@ -138,7 +148,7 @@ def _add_pixels(
     "int64(uint8[::1], uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
     " int32[::1], uint8[::1], int64[:, ::1], int64, int64, uint8)"
 )
-def _label_runs(
+def label_runs(
     row: NDArray[np.uint8],
     confidence: NDArray[np.uint8],
     starts: NDArray[np.int32],
@@ -216,7 +226,7 @@ def _write_corners(
 
 
 @compiled("void(int32[::1], int32[::1], int64, int32[::1])")
-def _spread(
+def spread(
     starts: NDArray[np.int32], labels: NDArray[np.int32], n_runs: int, out: NDArray[np.int32]
 ) -> None:
     """Write the label of every pixel of a row."""
@@ -255,7 +265,7 @@ def trace_rows(
     height, width = classes.shape
     flags = np.zeros(width // 8 * 8 + 8, dtype=np.uint8)
     used = flags[:width]
-    n = _count_corners(classes, used)
+    n = count_corners(classes, used)
     places, sides = np.empty((n, 2), dtype=np.int32), np.empty((n, 4), dtype=np.int32)
     most = n + height + width  # a label begins at a corner, or at the top or left side
     parent, label_class = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.uint8)
@@ -266,8 +276,8 @@ def trace_rows(
     above_starts[0], above_starts[1], above_labels[0] = 0, width, -1
     n, n_labels = 0, 0
     for r in range(height):
-        n_runs = _find_runs(classes[r], flags, starts)
-        n_labels = _label_runs(
+        n_runs = find_runs(classes[r], flags, starts)
+        n_labels = label_runs(
             classes[r], confidence[r], starts, labels, above_starts, above_labels,
             parent, label_class, stats, n_runs, n_labels, nodata_id,
         )  # fmt: skip
@@ -278,9 +288,9 @@ def trace_rows(
             )
         border[1, r], border[3, r] = labels[n_runs - 1], labels[0]
         if r == 0:
-            _spread(starts, labels, n_runs, border[0])
+            spread(starts, labels, n_runs, border[0])
         if r == height - 1:
-            _spread(starts, labels, n_runs, border[2])
+            spread(starts, labels, n_runs, border[2])
         starts, above_starts = above_starts, starts
         labels, above_labels = above_labels, labels
     return places, sides, parent[:n_labels], label_class[:n_labels], stats[:n_labels], border
