@@ -24,7 +24,7 @@ from geoseg.raster.scene import Scene
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-__all__ = ["NodataRule", "PixelBox", "SceneReader", "rasterise_mask", "sample_values"]
+__all__ = ["NodataRule", "PixelBox", "SceneReader", "rasterise_mask", "sample_values", "sampled_px"]
 
 NodataRule = Literal["any", "all"]
 
@@ -140,9 +140,7 @@ class SceneReader:
         return valid
 
 
-def _is_nodata(
-    plane: NDArray[Any], nodata: float | None, kind: np.dtype[Any]
-) -> NDArray[np.bool_]:
+def _is_nodata(plane: NDArray[Any], nodata: float | None, kind: np.dtype[Any]) -> NDArray[np.bool_]:
     """Return where a plane, read from a band of type ``kind``, is nodata."""
     if nodata is None or np.isnan(nodata):
         return np.zeros(plane.shape, np.bool_)  # NaN is caught by the finite test
@@ -192,6 +190,13 @@ def sample_values(
                 if window.shape == (grid.height, grid.width):
                     return found[0]
     return np.concatenate(found, axis=1)
+
+
+def sampled_px(scene: Scene, side_px: int = 256) -> int:
+    """Return how many pixels ``sample_values`` looks at, overlaps counted twice."""
+    height, width = scene.grid.height, scene.grid.width
+    window_px = min(side_px, height) * min(side_px, width)
+    return window_px if window_px == height * width else 9 * window_px
 
 
 def _spread(part: int, length: int, side: int) -> int:

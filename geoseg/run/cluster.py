@@ -8,6 +8,7 @@ its memory does not grow with the scene.
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,9 @@ def local_client(workers: int) -> Iterator[Client]:
         "options": {"nthreads": workers, "memory_limit": 0, "protocol": "inproc://"},
     }
     with (
-        dask.config.set(quiet),
+        # Else an empty dask-scratch-space stays behind in the temporary folder.
+        tempfile.TemporaryDirectory(prefix="geoseg-dask-") as scratch,
+        dask.config.set({**quiet, "temporary-directory": scratch}),
         SpecCluster(
             scheduler={"cls": _portless(Scheduler), "options": {"protocol": "inproc://"}},
             workers={0: worker},

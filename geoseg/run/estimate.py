@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from geoseg.raster.read import sample_values
+from geoseg.raster.read import sample_values, sampled_px
 from geoseg.run.engine import load_model
 from geoseg.run.plan import RunPlan
 
@@ -104,9 +104,7 @@ def estimate(plan: RunPlan) -> RunEstimate:
 def _valid_share(plan: RunPlan) -> float:
     """Return the valid part of nine windows spread over the scene, never quite nothing."""
     sample = sample_values(plan.scene, plan.bands, plan.nodata_rule)
-    grid = plan.scene.grid
-    seen = min(9 * 256 * 256, grid.height * grid.width)
-    return float(np.clip(sample.shape[1] / seen, 0.1, 1.0))
+    return float(np.clip(sample.shape[1] / sampled_px(plan.scene), 0.1, 1.0))
 
 
 def _window_seconds(plan: RunPlan) -> float:

@@ -12,15 +12,13 @@ from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.model.card import ModelCard
 from geoseg.model.registry import find_model
 from geoseg.options import RunOptions
-from geoseg.raster.read import sample_values
+from geoseg.raster.read import sample_values, sampled_px
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, fit_grid
 
 __all__ = ["BandReport", "ModelFit", "SceneReport", "inspect_scene"]
 
 PERCENTILES: Final = (0, 2, 50, 98, 100)
-_SAMPLE_SIDE_PX: Final = 256
-_SAMPLE_WINDOWS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +143,8 @@ def inspect_scene(options: RunOptions) -> SceneReport:
     scene = open_scene(options.scene)
     _, card = find_model(options.model)
     data_bands = tuple(n for n in range(1, scene.n_bands + 1) if n != scene.alpha_band)
-    sample = sample_values(scene, data_bands, options.nodata_rule, _SAMPLE_SIDE_PX)
-    sampled_px = _sampled_px(scene.grid)
+    sample = sample_values(scene, data_bands, options.nodata_rule)
+    looked_at_px = sampled_px(scene)
     return SceneReport(
         scene=scene,
         bands=tuple(
@@ -159,16 +157,10 @@ def inspect_scene(options: RunOptions) -> SceneReport:
             )
             for number, values in zip(data_bands, sample, strict=True)
         ),
-        valid_share=sample.shape[1] / sampled_px,
-        sampled_px=sampled_px,
+        valid_share=sample.shape[1] / looked_at_px,
+        sampled_px=looked_at_px,
         fit=_fit(scene, card, options),
     )
-
-
-def _sampled_px(grid: PixelGrid) -> int:
-    """Return how many pixels ``sample_values`` looks at, overlaps counted twice."""
-    window_px = min(_SAMPLE_SIDE_PX, grid.height) * min(_SAMPLE_SIDE_PX, grid.width)
-    return window_px if window_px == grid.window.size_px else _SAMPLE_WINDOWS * window_px
 
 
 def _percentiles(values: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[float, ...] | None:
@@ -188,7 +180,7 @@ def _fit(scene: Scene, card: ModelCard, options: RunOptions) -> ModelFit:
         names = tuple(scene.band_names[b - 1] for b in bands)
         scale, warnings = fit_grid(scene, card, options.gsd_m)
         resampled_to_m = None if scale.is_identity else card.gsd_m
-        sample = sample_values(scene, bands, options.nodata_rule, _SAMPLE_SIDE_PX)
+        sample = sample_values(scene, bands, options.nodata_rule)
         check_value_range(scene, card, sample, mapped=options.value_range is not None)
     except MismatchError as error:
         reason, hint = str(error), error.hint

@@ -148,3 +148,14 @@ def test_unknown_model_is_an_error(geoseg, raster):
     answer = geoseg("info", raster(), "--model", "nowhere")
     assert answer.code == 1
     assert "there is no model 'nowhere'" in answer.err
+
+
+def test_the_estimate_of_a_strip_counts_every_window(geoseg, raster, tmp_path, model_folder):
+    strip = raster(shape=(3, 4000))
+    answer = geoseg(
+        "run", strip, "--model", model_folder, "--out", tmp_path / "m", "--dry-run", "--json"
+    )
+    found = json.loads(answer.out)
+    plain = geoseg("run", strip, "--model", model_folder, "--out", tmp_path / "m", "--json")
+    plan = next(e for e in map(json.loads, plain.out.splitlines()) if e["event"] == "plan")
+    assert found["windows"] == plan["windows"] > 1
