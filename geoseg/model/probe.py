@@ -16,6 +16,7 @@ from geoseg.model.registry import bundled_models
 __all__ = ["DeviceFacts", "ModelState", "check_bundled_models", "check_model", "probe_devices"]
 
 _CPUINFO = Path("/proc/cpuinfo")
+_AMPERE = (8, 0)  # the first CUDA generation with bf16
 # In the order of speed; the first that the processor has is worth naming.
 _BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
 
@@ -112,7 +113,7 @@ def _cuda_device(index: int) -> DeviceFacts:
         f"CUDA {torch.version.cuda}",
         memory_bytes=total,
         free_bytes=free,
-        bf16=torch.cuda.is_bf16_supported(including_emulation=False),
+        bf16=(major, minor) >= _AMPERE,
     )
 
 

@@ -20,6 +20,7 @@ __all__ = ["ClassRasterFacts", "GdalFacts", "class_raster_facts", "gdal_facts", 
 
 _NEEDED: Final = ("GTiff", "COG", "VRT")
 _WELCOME: Final = ("JP2OpenJPEG", "PNG", "JPEG", "HFA", "ENVI", "netCDF")
+_BYTE_RANGE: Final = (0, 255)
 _TEST_ORIGIN: Final = (500_000.0, 5_500_000.0)
 
 
@@ -88,7 +89,7 @@ def write_test_scene(
 ) -> int:
     """Write a small GeoTIFF with a nodata corner for a trial run.
 
-    The scene is uint8 where ``value_range`` lies in 0..255, else float32; one corner of
+    The scene is uint8 where ``value_range`` is 0..255, else float32; one corner of
     a quarter of the side is masked.
 
     Returns:
@@ -104,7 +105,7 @@ def write_test_scene(
     shade = 0.3 + 0.3 * (((rows * 6).astype(int) + (cols * 5).astype(int)) % 3)
     noise = 0.02 * rng.standard_normal((len(bands), side_px, side_px))
     part = np.clip(shade + noise, 0.05, 0.95)
-    dtype = "uint8" if low >= 0 and high <= 255 else "float32"  # noqa: PLR2004 - uint8
+    dtype = "uint8" if (low, high) == _BYTE_RANGE else "float32"
     pixels = (low + part * (high - low)).astype(dtype)
     valid = np.ones((side_px, side_px), np.bool_)
     valid[: side_px // 4, : side_px // 4] = False

@@ -31,7 +31,6 @@ def test_gpus_are_told_with_memory_and_capability(monkeypatch):
         mem_get_info=lambda index: (index * 10, 80),
         get_device_capability=lambda _: (9, 0),
         get_device_name=lambda index: f"Big GPU {index}",
-        is_bf16_supported=lambda **_: True,
     )
     monkeypatch.setattr(torch, "cuda", fake)
     found = by_name()["cuda:1"]
