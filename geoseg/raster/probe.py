@@ -60,22 +60,17 @@ class ClassRasterFacts:
     """Number of pixels per value."""
 
 
-def gdal_facts(extra: Sequence[str] = ()) -> GdalFacts:
-    """Return versions and drivers of the GDAL that reads scenes and writes rasters.
-
-    Args:
-        extra: Further driver names to look for, beside geoseg's own list.
-    """
+def gdal_facts() -> GdalFacts:
+    """Return versions and drivers of the GDAL that reads scenes and writes rasters."""
     with gdal_env(), rasterio.Env() as env:
         known = env.drivers()
-    optional = (*_WELCOME, *extra)
     return GdalFacts(
         gdal=rasterio.__gdal_version__,
         proj=rasterio.__proj_version__,
         geos=rasterio.__geos_version__,
-        present=tuple(d for d in (*_NEEDED, *optional) if d in known),
+        present=tuple(d for d in (*_NEEDED, *_WELCOME) if d in known),
         missing=tuple(d for d in _NEEDED if d not in known),
-        absent=tuple(d for d in optional if d not in known),
+        absent=tuple(d for d in _WELCOME if d not in known),
     )
 
 
