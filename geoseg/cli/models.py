@@ -324,9 +324,7 @@ def import_command(  # noqa: PLR0913 - one parameter per flag
     from geoseg.model.legend_text import read_legend  # noqa: PLC0415
     from geoseg.run.model_import import import_model  # noqa: PLC0415
 
-    if gsd_m is not None and gsd_m <= 0:
-        msg = f"--gsd must be a positive number of metres, got {gsd_m:g}"
-        raise OptionError(msg)
+    gsd_range = _gsd_range(gsd_m, gsd_range)
     short = name or out.name
     request = ImportRequest(
         name=short,
@@ -336,7 +334,7 @@ def import_command(  # noqa: PLR0913 - one parameter per flag
         scaling=_scaling(len(bands), mean, std, min_max),
         value_range=value_range or min_max or (0.0, 255.0),
         gsd_m=gsd_m,
-        gsd_range_m=gsd_range or (None if gsd_m is None else (gsd_m / 2, gsd_m * 2)),
+        gsd_range_m=gsd_range,
         legend=read_legend(classes),
         license=license_id,
         facts={} if facts is None else _read_facts(facts),
@@ -347,6 +345,22 @@ def import_command(  # noqa: PLR0913 - one parameter per flag
         f"{out}: halo {card.halo_px} px, stitch {card.stitch}, {card.n_parameters:,} weights"
     )
     click.echo(f"try it: geoseg run SCENE.tif --model {out}", err=True)
+
+
+def _gsd_range(
+    gsd_m: float | None, gsd_range: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return the pixel sizes that the model may be used at, around its own."""
+    if gsd_m is None:
+        if gsd_range is None:
+            return None
+        msg = "--gsd-range needs --gsd, the pixel size that scenes are resampled to"
+        raise OptionError(msg)
+    low, high = gsd_range or (gsd_m / 2, gsd_m * 2)
+    if not 0 < low <= gsd_m <= high:
+        msg = f"--gsd {gsd_m:g} must be positive and inside --gsd-range {low:g},{high:g}"
+        raise OptionError(msg)
+    return low, high
 
 
 def _scaling(

@@ -191,7 +191,10 @@ def test_import_refuses_a_halo_scene_that_tells_nothing(
         ({"min_max": "0,1"}, "give --mean and --std together"),
         ({"mean": "x,y"}, "--mean: could not convert"),
         ({"std": "0"}, "divides by 0"),
-        ({"gsd": "-1"}, "--gsd must be"),
+        ({"gsd": "-1"}, "must be positive"),
+        ({"gsd": "1", "gsd_range": "2,4"}, "inside --gsd-range 2,4"),
+        ({"gsd": None, "gsd_range": "2,4"}, "--gsd-range needs --gsd"),
+        ({"mean": None, "std": None, "min_max": "5,1"}, "is empty"),
         ({"facts": "nofile"}, "--facts: cannot read"),
     ],
 )
