@@ -28,17 +28,11 @@ STRIP_ROWS = 1024
 
 
 def make_map(path: Path, size: int, *, seed: int = 7) -> None:
-    """Write a map of eight classes with about 1,300 regions per million pixels."""
+    """Write a map of eight classes: blobs of many sizes with smooth outlines."""
     import rasterio
     from affine import Affine
 
-    rng = np.random.default_rng(seed)
-    fine = _smooth(rng.random((size, size), dtype=np.float32), 15)
-    coarse = _smooth(rng.random((size // 16 + 2, size // 16 + 2), dtype=np.float32), 9)
-    field = coarse.repeat(16, axis=0).repeat(16, axis=1)[:size, :size]
-    field = 0.55 * field / field.std() + fine / fine.std()
-    levels = np.quantile(field[::16, ::16], np.linspace(0.125, 0.875, 7))
-    classes = np.digitize(field, levels).astype(np.uint8)
+    classes = blobs(size, seed=seed)
     profile = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512}
     profile |= {"compress": "deflate", "predictor": 2, "nodata": NODATA, "crs": "EPSG:32633"}
     with rasterio.open(
@@ -48,9 +42,17 @@ def make_map(path: Path, size: int, *, seed: int = 7) -> None:
         target.write(classes, 1)
 
 
+def blobs(size: int, *, seed: int, grain_px: int = 16) -> np.ndarray:
+    """Return (size, size) class ids 0..7 from smoothed noise."""
+    rng = np.random.default_rng(seed)
+    field = _smooth(rng.random((size, size), dtype=np.float32), grain_px)
+    levels = np.quantile(field[::16, ::16], np.linspace(0.125, 0.875, 7))
+    return np.digitize(field, levels).astype(np.uint8)
+
+
 def _smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """Return box means along both axes, twice."""
-    for axis in (0, 1, 0, 1):
+    """Return box means along both axes, four times: close to a Gaussian."""
+    for axis in (0, 1) * 4:
         total = np.cumsum(values, axis=axis, dtype=np.float64)
         shifted = np.roll(total, width, axis=axis)
         values = ((total - shifted) / width).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.vector.features import Features, confidence_mean
+from geoseg.vector.smooth import smoothed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,12 @@ _HEAD_BYTES = 9
 _COUNT_BYTES = 4
 
 
-def assemble(regions: Regions, grid: PixelGrid, areas: PixelAreas | None) -> Iterator[Features]:
+def assemble(
+    regions: Regions, grid: PixelGrid, areas: PixelAreas | None, *, smooth: bool = False
+) -> Iterator[Features]:
     """Yield the regions as polygons in world coordinates with their attributes.
+
+    Areas are those of the pixels, also where outlines are smoothed.
 
     There is more than one part only where the polygons of one would not fit the 2 GiB
     of an Arrow column.
@@ -38,21 +43,32 @@ def assemble(regions: Regions, grid: PixelGrid, areas: PixelAreas | None) -> Ite
     while start < len(regions):
         room = regions.corners[regions.rings[start]] + _MOST_CORNERS
         stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
-        yield _features(regions, start, stop, grid, areas)
+        yield _features(regions, start, stop, grid, areas, smooth=smooth)
         start = stop
 
 
 def _features(
-    regions: Regions, start: int, stop: int, grid: PixelGrid, areas: PixelAreas | None
+    regions: Regions,
+    start: int,
+    stop: int,
+    grid: PixelGrid,
+    areas: PixelAreas | None,
+    *,
+    smooth: bool,
 ) -> Features:
     import pyarrow as pa
 
     rings = regions.rings[start : stop + 1]
     first_ring, end_ring = rings[0], rings[-1]
     corners = regions.corners[first_ring : end_ring + 1]
-    places = regions.places[corners[0] : corners[-1]]
+    part = slice(corners[0], corners[-1])
+    places = regions.places[part]
     rings, corners = rings - first_ring, corners - corners[0]
-    offsets, data, bounds = _wkb(rings, corners, places, grid)
+    if smooth:
+        drawn = smoothed(corners, places, regions.is_node[part])
+        offsets, data, bounds = _wkb(rings, *drawn, grid)
+    else:
+        offsets, data, bounds = _wkb(rings, corners, places, grid)
     stats = regions.stats[start:stop]
     return Features(
         wkb=pa.Array.from_buffers(
@@ -69,7 +85,7 @@ def _features(
 def _wkb(
     rings: NDArray[np.int64],
     corners: NDArray[np.int64],
-    places: NDArray[np.int32],
+    places: NDArray[np.int32] | NDArray[np.float64],
     grid: PixelGrid,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
     """Return offsets (n + 1,) and bytes of the WKB polygons, and their boxes (n, 4)."""

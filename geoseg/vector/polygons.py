@@ -49,10 +49,11 @@ def write_polygons(
     legend: Legend,
     targets: Sequence[Path],
     layer: str = "polygons",
+    smooth: bool = False,
     progress: Callable[[int], None] | None = None,
     temp_dir: Path,
 ) -> VectorSummary:
-    """Write the 4-connected regions of a class map as polygons, pixel-exact.
+    """Write the 4-connected regions of a class map as polygons, by default pixel-exact.
 
     Features come in one order whatever the height of the strips, so the same map gives
     the same bytes. Memory is bounded by a strip and what touches its lower edge.
@@ -64,6 +65,8 @@ def write_polygons(
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
             ones are replaced, and a failure leaves none.
         layer: Name of the layer in the formats that have names.
+        smooth: Take the staircase out of the outlines, by less than half a pixel and
+            without gaps or overlaps; areas and counts stay those of the pixels.
         progress: Called with the number of rows done after each strip.
         temp_dir: Existing folder for what a format must put aside while it is written.
 
@@ -82,7 +85,7 @@ def write_polygons(
     info = _layer_info(layer, grid, legend, temp_dir)
     traces = ahead(_traces(strips, grid, legend, progress))
     regions = join(traces, height=grid.height, width=grid.width)
-    features = (part for some in regions for part in assemble(some, grid, areas))
+    features = (part for some in regions for part in assemble(some, grid, areas, smooth=smooth))
     batches = (to_record_batch(tally.counted(part), legend) for part in features)
     try:
         fan_out(batches, [_writer(target, info) for target in targets])
