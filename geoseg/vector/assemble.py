@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.errors import OutputError
 from geoseg.vector.features import Features, confidence_mean
 from geoseg.vector.smooth import smoothed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble"]
 
 _MOST_CORNERS = 1 << 26
+_MOST_BYTES = 2**31 - 1
 _XY_BYTES = 16
 _HEAD_BYTES = 9
 _COUNT_BYTES = 4
@@ -98,7 +100,11 @@ def _wkb(
     world[:, 1] = t.d * col + t.e * row + t.f
     ring_bytes = _COUNT_BYTES + _XY_BYTES * (np.diff(corners) + 1)
     before = np.concatenate([[0], np.cumsum(ring_bytes)])[rings]
-    offsets = (before + _HEAD_BYTES * np.arange(len(rings))).astype(np.int32)
+    ends = before + _HEAD_BYTES * np.arange(len(rings))
+    if ends[-1] > _MOST_BYTES:
+        msg = f"a polygon of {len(places)} vertices does not fit the 2 GiB of an Arrow column"
+        raise OutputError(msg, hint="split the raster, or remove small regions first")
+    offsets = ends.astype(np.int32)
     data = np.empty(offsets[-1], dtype=np.uint8)
     bounds = np.empty((len(rings) - 1, 4))
     # Rings run counter-clockwise as displayed; a mirrored grid turns them round.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.compiled import compiled
+from geoseg.vector.compiled import compiled, compiled_into_callers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["region_areas", "write_polygons_wkb"]
 
 
-@compiled("float64(int32, int32, float64, float64, float64[:, :, ::1])")
+@compiled_into_callers
 def _ground_integral(
     row: int, col: int, tall_px: float, wide_px: float, tables: NDArray[np.float64]
 ) -> float:
@@ -64,7 +64,7 @@ def region_areas(
         areas[region] = total
 
 
-@compiled("int64(uint8[::1], int64, int64)")
+@compiled_into_callers
 def _put_count(out: NDArray[np.uint8], at: int, value: int) -> int:
     """Write an unsigned 32-bit number, least byte first; return the place after it."""
     for byte in range(4):

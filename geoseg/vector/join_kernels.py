@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.compiled import compiled
+from geoseg.vector.compiled import compiled, compiled_into_callers
 from geoseg.vector.trace_kernels import join_labels
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def link_corners(
         open_below[col] = v if sw != se else -1
 
 
-@compiled("int64(uint8, int32[::1], int64)")
+@compiled_into_callers
 def _turn(edges: int, sides: NDArray[np.int32], heading: int) -> int:
     """Return the direction in which a walk leaves a corner that it reached by heading.
 

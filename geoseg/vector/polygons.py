@@ -56,7 +56,8 @@ def write_polygons(
     """Write the 4-connected regions of a class map as polygons, by default pixel-exact.
 
     Features come in one order whatever the height of the strips, so the same map gives
-    the same bytes. Memory is bounded by a strip and what touches its lower edge.
+    the same bytes. Memory is bounded by a few strips and what touches their lower edge.
+    Strips are read in a thread of their own, and every target is written in one.
 
     Args:
         strips: The map from top to bottom, full width, without gaps.
@@ -67,7 +68,8 @@ def write_polygons(
         layer: Name of the layer in the formats that have names.
         smooth: Take the staircase out of the outlines, by less than half a pixel and
             without gaps or overlaps; areas and counts stay those of the pixels.
-        progress: Called with the number of rows done after each strip.
+        progress: Called with the number of rows done after each strip, in the thread that
+            also reads the strips.
         temp_dir: Existing folder for what a format must put aside while it is written.
 
     Returns:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.compiled import compiled
+from geoseg.vector.compiled import compiled, compiled_into_callers
 from geoseg.vector.trace_kernels import (
     count_corners,
     find_runs,
@@ -67,7 +67,7 @@ def label_pixels(
     return image, region_class, stats[:n_regions, 0].copy()
 
 
-@compiled("int64(int64, int64, int32[::1], uint8[::1], int64[::1], int64)")
+@compiled_into_callers
 def _meet(
     a: int,
     b: int,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.compiled import compiled
+from geoseg.vector.compiled import compiled, compiled_into_callers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["cut_steps"]
 
 
-@compiled("void(int32[:, ::1], boolean[::1], boolean[::1])")
+@compiled_into_callers
 def _find_steps(
     ring: NDArray[np.int32], is_node: NDArray[np.bool_], step: NDArray[np.bool_]
 ) -> None:
@@ -27,7 +27,7 @@ def _find_steps(
         step[i] = not is_node[i] and (back == 1 or ahead == 1)
 
 
-@compiled("int64(int32[:, ::1], boolean[::1], int64, int32[:, ::1])")
+@compiled_into_callers
 def _drop_straight(
     points: NDArray[np.int32], fixed: NDArray[np.bool_], n: int, out: NDArray[np.int32]
 ) -> int:

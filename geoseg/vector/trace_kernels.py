@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.compiled import compiled
+from geoseg.vector.compiled import compiled, compiled_into_callers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ __all__ = [
 NO_CONFIDENCE = 255
 
 
-@compiled("int64(int32[::1], int64)")
+@compiled_into_callers
 def find(parent: NDArray[np.int32], label: int) -> int:
     """Return the representative of a label, shortening the way to it."""
     while parent[label] != label:
@@ -41,7 +41,7 @@ def find(parent: NDArray[np.int32], label: int) -> int:
     return label
 
 
-@compiled("int64(int32[::1], int64, int64)")
+@compiled_into_callers
 def join_labels(parent: NDArray[np.int32], a: int, b: int) -> int:
     """Make two labels one; the older one represents both."""
     a, b = find(parent, a), find(parent, b)
@@ -50,7 +50,7 @@ def join_labels(parent: NDArray[np.int32], a: int, b: int) -> int:
     return first
 
 
-@compiled("void(uint8[::1], uint8[::1], uint8[::1])")
+@compiled_into_callers
 def _mark_corners(
     above: NDArray[np.uint8], below: NDArray[np.uint8], flags: NDArray[np.uint8]
 ) -> None:
@@ -63,7 +63,7 @@ def _mark_corners(
         out[c] = across & down
 
 
-@compiled("int64(uint8[:, ::1], uint8[::1])")
+@compiled_into_callers
 def count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
     """Return how many inner corners of a block turn or branch; flags is scratch (width,)."""
     total = 0
@@ -76,7 +76,7 @@ def count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
     return total
 
 
-@compiled("int64(uint8[::1], uint8[::1], int32[::1])")
+@compiled_into_callers
 def find_runs(row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
     """Write the first column of every run of equal pixels, then the width."""
     left, right, out = row[:-1], row[1:], flags[1:]
@@ -124,7 +124,7 @@ def settle(parent: NDArray[np.int32], stats: NDArray[np.int64]) -> tuple[NDArray
     return numbers, n
 
 
-@compiled("void(uint8[::1], int64, int64, int64[::1])")
+@compiled_into_callers
 def _add_pixels(
     confidence: NDArray[np.uint8], start: int, end: int, stats: NDArray[np.int64]
 ) -> None:
@@ -144,10 +144,7 @@ def _add_pixels(
     stats[3] = max(stats[3], depth)
 
 
-@compiled(
-    "int64(uint8[::1], uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " int32[::1], uint8[::1], int64[:, ::1], int64, int64, uint8)"
-)
+@compiled_into_callers
 def label_runs(
     row: NDArray[np.uint8],
     confidence: NDArray[np.uint8],
@@ -189,10 +186,7 @@ def label_runs(
     return n_labels
 
 
-@compiled(
-    "int64(uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1],"
-    " int32[:, ::1], int64, int64)"
-)
+@compiled_into_callers
 def _write_corners(
     flags: NDArray[np.uint8],
     starts: NDArray[np.int32],
@@ -225,7 +219,7 @@ def _write_corners(
     return n
 
 
-@compiled("void(int32[::1], int32[::1], int64, int32[::1])")
+@compiled_into_callers
 def spread(
     starts: NDArray[np.int32], labels: NDArray[np.int32], n_runs: int, out: NDArray[np.int32]
 ) -> None:

@@ -116,16 +116,11 @@ def _even_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
         rows += batch.num_rows
         while rows >= _ROWS_PER_BATCH:
             table = pa.Table.from_batches(held)
-            yield _one_batch(table.slice(0, _ROWS_PER_BATCH))
+            yield from table.slice(0, _ROWS_PER_BATCH).combine_chunks().to_batches()
             held = table.slice(_ROWS_PER_BATCH).to_batches()
             rows -= _ROWS_PER_BATCH
     if rows:
-        yield _one_batch(pa.Table.from_batches(held))
-
-
-def _one_batch(table: pa.Table) -> pa.RecordBatch:
-    batch: pa.RecordBatch = table.combine_chunks().to_batches()[0]
-    return batch
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
