@@ -14,7 +14,7 @@ from geoseg.vector.background import ahead, fan_out
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
 from geoseg.vector.strip import Strip
-from geoseg.vector.trace import trace_block
+from geoseg.vector.trace import BlockTrace, trace_block
 from geoseg.vector.writers import check_format, write_layer
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.legend import Legend
-    from geoseg.vector.trace import BlockTrace
 
 __all__ = ["Strip", "VectorSummary", "write_polygons"]
 
@@ -43,7 +42,7 @@ class VectorSummary:
 
 
 def write_polygons(
-    strips: Iterable[Strip],
+    strips: Iterable[Strip | BlockTrace],
     *,
     grid: PixelGrid,
     legend: Legend,
@@ -60,7 +59,8 @@ def write_polygons(
     Strips are read in a thread of their own, and every target is written in one.
 
     Args:
-        strips: The map from top to bottom, full width, without gaps.
+        strips: The map from top to bottom, full width, without gaps; or blocks of it that
+            are traced already, row by row of a grid of blocks, each from left to right.
         grid: Where the pixels lie.
         legend: Names and colours; ``legend.nodata_id`` gets no polygon.
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
@@ -99,27 +99,30 @@ def write_polygons(
 
 
 def _traces(
-    strips: Iterable[Strip],
+    blocks: Iterable[Strip | BlockTrace],
     grid: PixelGrid,
     legend: Legend,
     progress: Callable[[int], None] | None,
 ) -> Iterator[BlockTrace]:
-    """Trace strip after strip, refusing gaps and unknown class ids."""
+    """Trace what is not traced yet, refusing unknown class ids and wrong widths."""
     known = np.array([*legend.ids, legend.nodata_id])
-    row = 0
-    for window, classes, confidence in strips:
-        if (window.row_off, window.col_off, window.width) != (row, 0, grid.width):
-            msg = f"strip {window} does not continue the map at row {row}, width {grid.width}"
-            raise OutputError(msg)
-        trace = trace_block(classes, confidence, window, nodata_id=legend.nodata_id)
+    for block in blocks:
+        trace = block if isinstance(block, BlockTrace) else _trace(block, grid, legend)
         strangers = np.setdiff1d(trace.region_class, known)
         if len(strangers):
             msg = f"the class raster holds id {strangers[0]}, which the legend does not know"
             raise SceneError(msg, hint=f"ids of the legend: {', '.join(map(str, legend.ids))}")
         yield trace
-        row = window.row_end
-        if progress is not None:
-            progress(window.height)
+        if progress is not None and trace.window.col_end == grid.width:
+            progress(trace.window.height)
+
+
+def _trace(strip: Strip, grid: PixelGrid, legend: Legend) -> BlockTrace:
+    window, classes, confidence = strip
+    if (window.col_off, window.width) != (0, grid.width):
+        msg = f"strip {window} does not span the {grid.width} columns of the map"
+        raise OutputError(msg)
+    return trace_block(classes, confidence, window, nodata_id=legend.nodata_id)
 
 
 class _Tally:

@@ -18,6 +18,7 @@ from rasterio.features import rasterize
 from geoseg.errors import OptionError, OutputError, SceneError
 from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
 from tests.vector.maps import LEGEND, NODATA, blobs, grid_of, strips_of
+from tests.vector.test_trace_join import traces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -249,3 +250,17 @@ def test_progress_counts_rows(tmp_path: Path) -> None:
     )
     assert rows == [8, 8, 4]
     assert isinstance(next(strips_of(blobs((20, 9)))), Strip)
+
+
+def test_blocks_traced_elsewhere_give_the_same_file(tmp_path: Path) -> None:
+    classes = blobs((50, 40))
+    targets = [tmp_path / "strips.gpkg", tmp_path / "blocks.gpkg"]
+    write(classes, targets[0])
+    write_polygons(
+        traces(classes, [16, 32, 48], [16, 32]),
+        grid=grid_of(classes.shape),
+        legend=LEGEND,
+        targets=targets[1:],
+        temp_dir=tmp_path,
+    )
+    assert targets[0].read_bytes() == targets[1].read_bytes()
