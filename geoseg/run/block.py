@@ -193,7 +193,7 @@ def classify_block(forward: Forward, valid: NDArray[np.bool_]) -> BlockLayers:
         RunInterruptedError: The run was stopped.
     """
     plan = forward.plan
-    result = forward.run()
+    result = forward.run(valid)
     with forward.watch("stitch"):
         lookup = np.zeros(256, np.uint8)
         lookup[: len(plan.card.legend)] = plan.card.legend.ids

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from geoseg.errors import OutOfDeviceMemoryError, RunInterruptedError
 from geoseg.grid.blend import blend_weights
 from geoseg.grid.resample import AxisTaps
-from geoseg.grid.tiling import BlockIndex
+from geoseg.grid.tiling import BlockIndex, CoreIndex
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.predictor import Pixels, Predictor, labels_from_scores, quantise
 from geoseg.run.plan import RunPlan
@@ -119,11 +119,17 @@ class Forward:
     windows: int = 0
     """Windows forwarded so far."""
     _pending: deque[_Job] = field(default_factory=deque)
+    _wanted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
-    def run(self) -> ForwardResult:
-        """Forward every window that matters and put the results together."""
+    def run(self, wanted: NDArray[np.bool_]) -> ForwardResult:
+        """Forward every window that matters and put the results together.
+
+        Args:
+            wanted: (row, col) True for the block's scene pixels that are to be classified.
+        """
         plan = self.plan
         own = plan.scene_window(self.block)
+        self._wanted = wanted
         result = ForwardResult(
             channel=np.zeros(own.shape, np.uint8),
             confidence=np.zeros(own.shape, np.uint8),
@@ -277,8 +283,17 @@ class Forward:
         tiling, region = self.plan.tiling, self.pixels.region
         for core in tiling.block_cores(self.block, ring):
             keep = tiling.core_window(core)
-            if self.pixels.valid[keep.within(region)].any():
+            if self.pixels.valid[keep.within(region)].any() and self._matters(core, ring):
                 yield _Job(tiling.model_window(core).expand(-tiling.halo_px), keep)
+
+    def _matters(self, core: CoreIndex, ring: int) -> bool:
+        """Tell whether a core's window contributes to any wanted pixel of the block."""
+        tiling, scale = self.plan.tiling, self.plan.scale
+        # Blended scores reach over the whole window; resampling looks one pixel further.
+        reach = tiling.model_window(core).expand(1) if ring else tiling.core_window(core)
+        own = self.plan.scene_window(self.block)
+        seen = scale.scene_window(reach.intersect(tiling.block_window(self.block)))
+        return bool(self._wanted[seen.intersect(own).within(own)].any())
 
     def _stack(self, jobs: Sequence[_Job]) -> Pixels:
         """Return the batch, filled up with its first window to its full size."""
