@@ -1,15 +1,16 @@
 """Take the staircase out of outlines, by less than half a pixel, without a gap.
 
-Strategy: a corner is a step where one of its two edges is a single pixel long. It is cut
-from the middle of one edge to the middle of the other, and points on a straight line are
-left out, so that a regular staircase becomes one straight edge. Other corners, and those
-where three or more boundaries meet, stay.
+Strategy: a corner is a step where one of its two edges is a single pixel long; it may be
+cut from the middle of one edge to the middle of the other. Other corners may stay. Out of
+these points each arc, from one branching corner to the next, takes as few as keep every
+old corner within 0.49 pixels of the new line (Douglas-Peucker); the branching corners
+stay.
 
-Why the result stays a coverage: the rule looks only at an edge and its two ends, so both
-neighbours of a boundary get the same line. A cut of legs 1/2 and b/2 moves the outline by
-b / (2 sqrt(1 + b^2)) pixels, always less than one half, while boundaries that do not meet
-are at least one pixel apart; so none can reach another. All coordinates are half pixels,
-and the arithmetic is exact.
+Why the result stays a coverage: an arc is worked on in one direction whoever asks, so both
+neighbours of a boundary get the same line. A single cut with legs 1/2 and b/2 moves the
+outline by b / (2 sqrt(1 + b^2)) pixels, always less than one half, and longer lines by at
+most 0.49, while boundaries that do not meet are at least one pixel apart; so none can
+reach another.
 """
 
 # ruff: noqa: PLC0415 - heavy libraries load when they are needed
@@ -38,7 +39,7 @@ def smoothed(
     Returns:
         The new indices (k + 1,) and the row, col of the points (p, 2) in pixels.
     """
-    from geoseg.vector.smooth_kernels import cut_steps
+    from geoseg.vector.smooth_kernels import smooth_rings
 
-    begins, half_px = cut_steps(corners, places, is_node)
+    begins, half_px = smooth_rings(corners, places, is_node)
     return begins, half_px / 2
