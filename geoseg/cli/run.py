@@ -21,6 +21,7 @@ from geoseg.cli.options import (
     scene_argument,
     verbosity_options,
 )
+from geoseg.errors import GeosegError
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 
 __all__ = ["run_command"]
@@ -121,16 +122,34 @@ def run_command(
     """  # fmt: skip
     configure_logging(verbose=verbose, quiet=quiet)
     chosen = () if no_polygons else tuple(dict.fromkeys(("gpkg", *formats)))
-    options = RunOptions(formats=chosen, **fields)
-    if dry_run:
-        _show_estimate(options, as_json=as_json)
-        return
+    try:
+        options = RunOptions(formats=chosen, **fields)
+        if dry_run:
+            _show_estimate(options, as_json=as_json)
+        else:
+            _run(options, as_json=as_json, quiet=quiet)
+    except GeosegError as error:
+        if as_json:
+            click.echo(json.dumps(_error_event(error), ensure_ascii=False))
+        raise
+
+
+def _run(options: RunOptions, *, as_json: bool, quiet: bool) -> None:
     from geoseg.cli.progress import listener  # noqa: PLC0415 - rich
 
     with listener(as_json=as_json, quiet=quiet) as progress:
         from geoseg.run.pipeline import run  # noqa: PLC0415 - after the first sign of life
 
         run(options, progress)
+
+
+def _error_event(error: GeosegError) -> dict[str, Any]:
+    return {
+        "event": "error",
+        "message": str(error),
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
 
 
 def _show_estimate(options: RunOptions, *, as_json: bool) -> None:

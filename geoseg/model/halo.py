@@ -1,8 +1,8 @@
 """How much context cropped windows need, measured instead of derived.
 
 The theoretical receptive field of a U-Net is several hundred pixels; what changes a
-class is far less. The halo of a card is the smallest one at which the cores of small
-windows get the same classes as the whole image on at least 99.99 % of pixels.
+class is far less. The halo of a card is the smallest one at which windows with cores of
+512 px get the same classes as the whole image on at least 99.99 % of pixels.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from geoseg.model.predictor import Pixels, Predictor
 __all__ = ["HaloMeasurement", "agreement", "image_side_px", "measure_halo", "patchwork_image"]
 
 _ENOUGH = 1e-4
-_CORE_PX = 256
+_CORE_PX = 512
 _LARGEST_HALO_PX = 256
-_SIDE_CORES = 3
+_SIDE_CORES = 2
 
 
 class HaloMeasurement(NamedTuple):

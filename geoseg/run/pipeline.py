@@ -28,6 +28,7 @@ from geoseg.run.stac import scene_item
 from geoseg.run.store import Receipt, RunStore, write_atomically
 from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
 from geoseg.vector.style import raster_qml
+from geoseg.vector.warm_up import compile_in_background
 
 __all__ = ["RESULT_NAMES", "RunResult", "run"]
 
@@ -130,6 +131,8 @@ def _classify(
     failures: list[Failure] = []
     if not missing:
         return receipts
+    if plan.formats:
+        compile_in_background()
     try:
         with local_client(plan.workers) as client:
             results = map_bounded(client, partial(_run_one, plan), missing, workers=plan.workers)

@@ -50,9 +50,7 @@ def read_aoi(text: str, grid: PixelGrid) -> Polygons:
         found = ", ".join(f"{v:.6g}" for v in area.bounds)
         msg = f"the area of interest ({found}) lies outside the scene ({bounds})"
         raise OptionError(msg, hint="Both must be in the scene's CRS: left, bottom, right, top.")
-    return tuple(
-        tuple(tuple(ring.coords) for ring in (p.exterior, *p.interiors)) for p in parts
-    )
+    return tuple(tuple(tuple(ring.coords) for ring in (p.exterior, *p.interiors)) for p in parts)
 
 
 def _box(text: str) -> tuple[float, ...] | None:
@@ -77,7 +75,7 @@ def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
         frame: Any = (
             geopandas.read_parquet(path) if path.endswith(".parquet") else geopandas.read_file(path)
         )
-    except Exception as error:  # noqa: BLE001 - pyogrio, fiona and pyarrow share no base class
+    except Exception as error:
         msg = f"cannot read the area of interest {path}: {' '.join(str(error).split())[:200]}"
         raise OptionError(
             msg, hint="Give a polygon file that GDAL reads, or left,bottom,right,top."
