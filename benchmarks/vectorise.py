@@ -64,6 +64,7 @@ def _smooth(values: np.ndarray, width: int) -> np.ndarray:
 
 def geoseg(source: Path, target: Path) -> None:
     """Write polygons with geoseg, reading the map in strips."""
+    os.environ["GDAL_CACHEMAX"] = "64"  # MiB; strips are read once
     import rasterio
 
     from geoseg.grid.pixel_grid import PixelGrid
@@ -188,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=4096, help="side of the made map, pixels")
     parser.add_argument("--raster", type=Path, help="a class raster instead of a made one")
-    parser.add_argument("--only", default=",".join(CONTESTANTS), help="contestants, by comma")
+    parser.add_argument("--only", default="geoseg,shapes", help=f"of {', '.join(CONTESTANTS)}")
     parser.add_argument("--check", action="store_true", help="also count and validate")
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
