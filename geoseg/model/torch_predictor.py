@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoseg.errors import ModelError, OutOfDeviceMemoryError
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device, keep_freed_pages
+from geoseg.model.fold import folded
 from geoseg.model.network import load_network
 from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
 
@@ -31,7 +32,11 @@ def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredic
     """
     if device.is_cpu:
         keep_freed_pages()
-    return TorchPredictor(load_network(card, folder), card, device)
+    network = load_network(card, folder)
+    side_px = 4 * card.stride_px
+    random = torch.Generator().manual_seed(0)
+    example = torch.randn(1, len(card.bands), side_px, side_px, generator=random)
+    return TorchPredictor(folded(network, example), card, device)
 
 
 class TorchPredictor:
