@@ -132,7 +132,8 @@ class ModelCard:
             "start_datetime": "1970-01-01T00:00:00Z",
             "end_datetime": "9999-12-31T23:59:59Z",
             "title": self.title,
-            "description": self.description,
+            # STAC allows no empty description.
+            **({"description": self.description} if self.description else {}),
             "license": self.license,
             "mlm:name": self.name,
             "mlm:architecture": self.network.architecture,
@@ -331,7 +332,7 @@ def _legend(entries: list[dict[str, Any]], nodata_id: int) -> Legend:
             LegendClass(
                 class_id=int(e["value"]),
                 name=str(e["name"]),
-                colour="#" + str(e["color_hint"]).lstrip("#"),
+                colour="#" + str(e["color_hint"]).lstrip("#").lower(),
                 description=str(e.get("description", "")),
             )
             for e in entries

@@ -53,8 +53,9 @@ def local_client(workers: int) -> Iterator[Client]:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.limit": "1h",
     }
-    # Long numpy and torch calls hold the interpreter for a moment; that is no fault.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # Long numpy and torch calls hold the interpreter for a moment; that is no fault. A task
+    # that raises comes back as a value; its traceback is not for the user's terminal.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     worker = {
         "cls": _portless(Worker),
         "options": {"nthreads": workers, "memory_limit": 0, "protocol": "inproc://"},
@@ -66,7 +67,7 @@ def local_client(workers: int) -> Iterator[Client]:
         SpecCluster(
             scheduler={"cls": _portless(Scheduler), "options": {"protocol": "inproc://"}},
             workers={0: worker},
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
