@@ -47,9 +47,10 @@ def predict_at(
         Class ids on the grid of the place, (row, col).
     """
     rgb = np.moveaxis(source.rgb, 0, -1).copy()
-    rgb[(source.allowed == UNKNOWN) & (rgb == 0).all(axis=-1)] = np.asarray(
-        normalisation[0], dtype=np.uint8
-    )
+    if source.black_is_nodata:
+        rgb[(source.allowed == UNKNOWN) & (rgb == 0).all(axis=-1)] = np.asarray(
+            normalisation[0], dtype=np.uint8
+        )
     height, width = source.allowed.shape
     scale = source.gsd_m / gsd_m
     image = Image.fromarray(rgb)
@@ -128,7 +129,7 @@ def _two(
     return {**scores, "confusion_true_by_predicted": total.tolist()}
 
 
-def _drawn_at(gsd_m: float, side_m: float = 300.0) -> list[Source]:
+def _drawn_at(gsd_m: float, side_m: float = 240.0) -> list[Source]:
     """Draw scenes of seeds that neither training nor the sample scenes use."""
     side = round(side_m / gsd_m)
     table = np.zeros(256, dtype=np.uint8)
@@ -136,5 +137,9 @@ def _drawn_at(gsd_m: float, side_m: float = 300.0) -> list[Source]:
     scenes = []
     for seed, style in enumerate(STYLES, start=HELD_OUT_SEED):
         rgb, labels, _ = make_scene(seed, side, side, gsd_m, style)
-        scenes.append(data.Source(name=style, rgb=rgb, allowed=table[labels], gsd_m=gsd_m))
+        scenes.append(
+            data.Source(
+                name=style, black_is_nodata=True, rgb=rgb, allowed=table[labels], gsd_m=gsd_m
+            )
+        )
     return scenes

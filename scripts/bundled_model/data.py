@@ -75,6 +75,9 @@ class Source:
     gsd_m: float
     """Ground sample distance in metres."""
 
+    black_is_nodata: bool = False
+    """Whether unlabelled black pixels lack data; in the Dubai tiles they are dark water."""
+
 
 def read_dubai_tile(folder: Path, number: int) -> Source:
     """Stitch the nine parts of a Dubai tile."""
@@ -158,7 +161,13 @@ def read_hot_place(folder: Path, place: int, zoom: int = 19) -> Source:
     allowed = np.where(buildings, EXACT[BUILDING], NOT_BUILDING) * known
     latitude = float(outlines[0]["geometry"]["coordinates"][0][0][1])
     gsd_m = MERCATOR_WIDTH_M / 2**zoom / 256 * float(np.cos(np.deg2rad(latitude)))
-    return Source(name=f"hot_place_{place}", rgb=rgb, allowed=allowed.astype(np.uint8), gsd_m=gsd_m)
+    return Source(
+        name=f"hot_place_{place}",
+        rgb=rgb,
+        allowed=allowed.astype(np.uint8),
+        gsd_m=gsd_m,
+        black_is_nodata=True,
+    )
 
 
 def _to_pixels(rings: list[list[list[float]]], zoom: int, left: int, top: int) -> dict[str, object]:
@@ -227,4 +236,6 @@ def read_labelled_pair(image_path: Path, label_path: Path) -> Source:
         rgb, ids, gsd_m = image.read((1, 2, 3)), labels.read(1), float(image.res[0])
     table = np.zeros(256, dtype=np.uint8)
     table[: len(EXACT)] = EXACT
-    return Source(name=image_path.stem, rgb=rgb, allowed=table[ids], gsd_m=gsd_m)
+    return Source(
+        name=image_path.stem, black_is_nodata=True, rgb=rgb, allowed=table[ids], gsd_m=gsd_m
+    )
