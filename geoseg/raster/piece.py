@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
 from geoseg.raster.env import gdal_env, tidy_message
@@ -28,28 +29,7 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
     height, width = bands[0].shape
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with (
-            gdal_env(),
-            rasterio.open(
-                temporary,
-                "w",
-                driver="GTiff",
-                height=height,
-                width=width,
-                count=len(bands),
-                dtype="uint8",
-                tiled=True,
-                blockxsize=512,
-                blockysize=512,
-                compress="DEFLATE",
-                zlevel=1,
-                interleave="band",
-                # A failed write at closing must be an error, not a message.
-                BIGTIFF="IF_SAFER",
-            ) as dataset,
-        ):
-            for index, band in enumerate(bands, 1):
-                dataset.write(band, index)
+        _write_synced(temporary, _encoded(bands, height, width))
         size = _committed_size(temporary)
         os.replace(temporary, path)
     except (RasterioError, OSError) as error:
@@ -59,9 +39,39 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
     return size
 
 
-def _committed_size(path: Path) -> int:
-    """Push the file to the disk and check that it can be opened again."""
-    with path.open("rb") as file:
+def _encoded(bands: Sequence[NDArray[np.uint8]], height: int, width: int) -> bytes:
+    """Return the file's bytes, a few megabytes.
+
+    Made in memory, because on a full disk libtiff prints a line for every failed write.
+    """
+    with gdal_env(), MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=len(bands),
+            dtype="uint8",
+            tiled=True,
+            blockxsize=512,
+            blockysize=512,
+            compress="DEFLATE",
+            zlevel=1,
+            interleave="band",
+            BIGTIFF="IF_SAFER",
+        ) as dataset:
+            for index, band in enumerate(bands, 1):
+                dataset.write(band, index)
+        return bytes(memory.getbuffer())
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
         os.fsync(file.fileno())
+
+
+def _committed_size(path: Path) -> int:
+    """Check that the file can be opened again."""
     with rasterio.open(path):
         return path.stat().st_size
