@@ -333,7 +333,8 @@ def _legend(entries: list[dict[str, Any]], nodata_id: int) -> Legend:
                 class_id=int(e["value"]),
                 name=str(e["name"]),
                 colour="#" + str(e["color_hint"]).lstrip("#").lower(),
-                description=str(e.get("description", "")),
+                # The extension wants one; a class without stands there with its name.
+                description="" if e.get("description") == e["name"] else str(e.get("description", "")),
             )
             for e in entries
         ),
