@@ -1,0 +1,234 @@
+"""The predictor contract on real, tiny smp networks; and weights that are refused."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.errors import ModelError
+from geoseg.legend import Legend
+from geoseg.model.card import ModelCard, NetworkSpec, read_card
+from geoseg.model.device import Device
+from geoseg.model.network import build_network, file_sha256
+from geoseg.model.predictor import labels_from_scores
+from geoseg.model.torch_predictor import TorchPredictor, load_predictor
+from tests.fakes import cropped, write_torch_model
+from tests.scenes import texture
+
+CPU = Device(name="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model: Path) -> TorchPredictor:
+    return load_predictor(tiny_model, read_card(tiny_model), CPU)
+
+
+def batch(count: int = 3, side: int = 64, seed: int = 0) -> np.ndarray:
+    return np.stack([texture((side, side), seed=seed + i) for i in range(count)])
+
+
+def test_scores_add_up_to_one_and_are_not_all_one_class(predictor: TorchPredictor) -> None:
+    scores = predictor.scores(batch())
+    assert scores.shape == (3, 3, 64, 64)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert len(np.unique(scores.argmax(axis=1))) > 1
+
+
+@pytest.mark.parametrize("crop_px", [0, 8, 16])
+def test_labels_are_those_of_the_cropped_scores(predictor: TorchPredictor, crop_px: int) -> None:
+    pixels = batch(seed=5)
+    found = predictor.labels(pixels, crop_px)
+    expected = labels_from_scores(cropped(predictor.scores(pixels), crop_px))
+    np.testing.assert_array_equal(found.channel, expected.channel)
+    assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+    assert (found.confidence != expected.confidence).mean() < 1e-3  # halves, rounded in fp32
+    assert found.confidence.max() <= 250
+
+
+def test_a_window_does_not_depend_on_its_batch(predictor: TorchPredictor) -> None:
+    pixels = batch(4)
+    together = predictor.labels(pixels, 8)
+    alone = [predictor.labels(np.stack([p] * 4), 8) for p in pixels]
+    for index, one in enumerate(alone):
+        np.testing.assert_array_equal(together.channel[index], one.channel[0])
+        np.testing.assert_array_equal(together.confidence[index], one.confidence[0])
+
+
+def test_several_threads_get_the_same(predictor: TorchPredictor) -> None:
+    pixels = [batch(1, seed=s) for s in range(4)]
+    expected = [predictor.labels(p, 8) for p in pixels]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda p: predictor.labels(p, 8), pixels * 3))
+    for index, one in enumerate(found):
+        np.testing.assert_array_equal(one.channel, expected[index % 4].channel)
+        np.testing.assert_array_equal(one.confidence, expected[index % 4].confidence)
+
+
+def test_bytes_and_floats_are_the_same_pixels(predictor: TorchPredictor) -> None:
+    pixels = batch()
+    np.testing.assert_array_equal(
+        predictor.scores(pixels), predictor.scores(pixels.astype(np.float32))
+    )
+
+
+def test_normalisation_is_the_cards(tiny_model: Path, predictor: TorchPredictor) -> None:
+    card = read_card(tiny_model)
+    network = predictor._network
+    pixels = batch().astype(np.float32)
+    offset = np.array([s.offset for s in card.scaling], np.float32)[:, None, None]
+    divisor = np.array([s.divisor for s in card.scaling], np.float32)[:, None, None]
+    with torch.inference_mode():
+        logits = network(torch.from_numpy((pixels - offset) / divisor))
+    np.testing.assert_allclose(
+        predictor.scores(pixels), torch.softmax(logits, 1).numpy(), atol=1e-5
+    )
+
+
+def test_temperature_flattens_scores_and_keeps_classes(
+    tiny_model: Path, predictor: TorchPredictor
+) -> None:
+    warm = load_predictor(tiny_model, replace(read_card(tiny_model), temperature=3.0), CPU)
+    pixels = batch()
+    cold_scores, warm_scores = predictor.scores(pixels), warm.scores(pixels)
+    expected = np.log(cold_scores.astype(np.float64)) / 3
+    expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(warm_scores, expected, atol=1e-4)
+    np.testing.assert_array_equal(warm.labels(pixels, 0).channel, predictor.labels(pixels, 0).channel)
+
+
+def test_one_output_is_the_logit_of_the_second_class(tmp_path: Path, tiny_card: ModelCard) -> None:
+    two = Legend(classes=tiny_card.legend.classes[:2])
+    spec = replace(tiny_card.network, n_outputs=1)
+    card = write_torch_model(tmp_path / "binary", replace(tiny_card, network=spec, legend=two))
+    predictor = load_predictor(tmp_path / "binary", card, CPU)
+    pixels = batch()
+    scores = predictor.scores(pixels)
+    assert scores.shape[1] == 2
+    offset = np.array([s.offset for s in card.scaling], np.float32)[:, None, None]
+    with torch.inference_mode():
+        logit = predictor._network(torch.from_numpy((pixels - offset) / np.float32(60)))
+    np.testing.assert_allclose(scores[:, 1], torch.sigmoid(logit)[:, 0].numpy(), atol=1e-5)
+    assert 0 < predictor.labels(pixels, 0).channel.mean() < 1
+
+
+def test_bf16_gives_nearly_the_same_map(tiny_model: Path, predictor: TorchPredictor) -> None:
+    half = load_predictor(tiny_model, read_card(tiny_model), Device(name="cpu", precision="bf16"))
+    same = half.labels(batch(), 8).channel == predictor.labels(batch(), 8).channel
+    assert same.mean() > 0.9
+
+
+# Refusals -------------------------------------------------------------------------------
+
+
+def copy_of(tiny_model: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    shutil.copytree(tiny_model, tmp_path / "m")
+    return tmp_path / "m"
+
+
+def load(folder: Path, card: ModelCard | None = None) -> TorchPredictor:
+    return load_predictor(folder, card or read_card(folder), CPU)
+
+
+def resealed(folder: Path) -> ModelCard:
+    """The card with the digest of whatever the weights file holds now."""
+    card = read_card(folder)
+    return replace(card, weights_sha256=file_sha256(folder / card.weights_file))
+
+
+def test_a_flipped_bit(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path)
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match="damaged or not the card's"):
+        load(folder)
+
+
+def test_no_weights(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no weights file"):
+        load(folder)
+
+
+class _Trap:
+    """Would write a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (str(self.path), "w")
+
+
+def test_a_pickled_checkpoint_is_refused_unopened(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path)
+    trap = tmp_path / "trap"
+    (folder / "model.safetensors").write_bytes(pickle.dumps(_Trap(trap)))
+    with pytest.raises(ModelError, match="not a readable safetensors"):
+        load(folder, resealed(folder))
+    assert not trap.exists()
+
+
+def test_truncated_safetensors(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path)
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match="not a readable safetensors"):
+        load(folder, resealed(folder))
+
+
+@pytest.mark.parametrize("change", ["missing", "spare", "shape"])
+def test_weights_fit_completely_or_not_at_all(
+    tiny_model: Path, tmp_path: Path, change: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copy_of(tiny_model, tmp_path)
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    name = "segmentation_head.0.bias"
+    if change == "missing":
+        del state[name]
+    elif change == "spare":
+        state["another.weight"] = torch.zeros(3)
+    else:
+        state[name] = torch.zeros(7)
+    save_file(state, path)
+    with pytest.raises(ModelError, match="does not fit the network"):
+        load(folder, resealed(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("encoder_weights", "imagenet"), ("weights", "x"), ("activation", "sigmoid"), ("__class__", 1)],
+)
+def test_foreign_arguments_are_not_passed_on(name: str, value: object) -> None:
+    spec = NetworkSpec(
+        architecture="unet", encoder="resnet18", arguments=((name, value),), n_outputs=2
+    )
+    with pytest.raises(ModelError, match="does not pass on"):
+        build_network(spec, 3)
+
+
+@pytest.mark.parametrize("encoder", ["hf-hub:somebody/model", "tu-hf_hub:a/b", "https://x/y", "a/b"])
+def test_an_encoder_address_is_refused(encoder: str) -> None:
+    with pytest.raises(ModelError, match="is an address"):
+        build_network(NetworkSpec(architecture="unet", encoder=encoder), 3)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder"), [("nonsense", "resnet18"), ("unet", "nonsense")]
+)
+def test_unknown_networks(architecture: str, encoder: str) -> None:
+    with pytest.raises(ModelError, match="smp cannot build"):
+        build_network(NetworkSpec(architecture=architecture, encoder=encoder), 3)
