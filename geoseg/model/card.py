@@ -334,7 +334,9 @@ def _legend(entries: list[dict[str, Any]], nodata_id: int) -> Legend:
                 name=str(e["name"]),
                 colour="#" + str(e["color_hint"]).lstrip("#").lower(),
                 # The extension wants one; a class without stands there with its name.
-                description="" if e.get("description") == e["name"] else str(e.get("description", "")),
+                description=""
+                if e.get("description") == e["name"]
+                else str(e.get("description", "")),
             )
             for e in entries
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from geoseg.errors import ModelError, OutputError
 from geoseg.legend import Legend
 from geoseg.model.card import BandScaling, ModelCard, NetworkSpec
 from geoseg.model.device import Device
+from geoseg.model.footprint import activation_bytes_per_px
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
 from geoseg.model.network import build_network, file_sha256, load_weights
 from geoseg.model.predictor import Pixels
@@ -171,9 +171,6 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
     given = [i[:, :side, :side] for i in images if min(i.shape[1:]) >= side]
     chosen = given or [patchwork_image(seed, n_bands, side, draft.value_range) for seed in (1, 2)]
     exact = load_predictor(folder, draft, Device(name="cpu", precision="fp32"))
-    before = _peak_rss_bytes()
-    exact.labels(chosen[0][None], 0)
-    activation = max((_peak_rss_bytes() - before) / side**2, 4.0 * len(draft.legend))
     halo = measure_halo(exact, draft.stride_px, chosen)
     half = load_predictor(folder, draft, Device(name="cpu", precision="bf16"))
     facts = {
@@ -185,14 +182,10 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
         draft,
         halo_px=_FALLBACK_HALO_PX if halo.halo_px is None else halo.halo_px,
         stitch="blend" if halo.halo_px is None else "crop",
-        activation_bytes_per_px=round(activation, 1),
+        activation_bytes_per_px=round(activation_bytes_per_px(folder, draft), 1),
         bf16_agreement=round(agreement(exact, half, chosen), 6),
         facts=facts,
     )
-
-
-def _peak_rss_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def tiles_of(pixels: Pixels, side_px: int, count: int) -> list[Pixels]:

@@ -1,0 +1,49 @@
+"""What a forward pass takes of the memory, measured in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from geoseg.memory import peak_memory_bytes
+from geoseg.model.card import ModelCard
+from geoseg.model.device import Device
+
+__all__ = ["activation_bytes_per_px"]
+
+_SIDE_PX = 1024
+_SMALL_PX = 128
+
+
+def activation_bytes_per_px(folder: Path, card: ModelCard) -> float:
+    """Return the peak memory of a fp32 forward pass per window pixel, on the CPU.
+
+    A process that has done anything else before has memory to reuse, and would measure
+    too little.
+
+    Raises:
+        ModelError: The weights are missing or damaged.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_measured, folder, card).result()
+
+
+def _measured(folder: Path, card: ModelCard) -> float:
+    from geoseg.model.torch_predictor import load_predictor  # noqa: PLC0415 - needs torch
+
+    predictor = load_predictor(folder, card, Device(name="cpu", precision="fp32"))
+    # The first pass also loads the kernels.
+    predictor.labels(_blank(card, max(_SMALL_PX, 4 * card.stride_px)), 0)
+    before = peak_memory_bytes() or 0
+    side_px = _SIDE_PX // card.stride_px * card.stride_px
+    predictor.labels(_blank(card, side_px), 0)
+    spent = (peak_memory_bytes() or 0) - before
+    return max(spent / side_px**2, 4.0 * len(card.legend))
+
+
+def _blank(card: ModelCard, side_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.zeros((1, len(card.bands), side_px, side_px), np.uint8)
