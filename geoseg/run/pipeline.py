@@ -20,7 +20,13 @@ from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
 from geoseg.raster.strips import read_strips
 from geoseg.run.block import run_block
 from geoseg.run.cluster import Failure, local_client, map_bounded
-from geoseg.run.engine import load_engine, release_readers, request_stop, stop_requested
+from geoseg.run.engine import (
+    forget_stop,
+    load_engine,
+    release_readers,
+    request_stop,
+    stop_requested,
+)
 from geoseg.run.events import BlockDone, Event, Finished, PlanReady, Progress, StageStarted, Warned
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, total
@@ -131,6 +137,7 @@ def _classify(
     failures: list[Failure] = []
     if not missing:
         return receipts
+    forget_stop(plan)
     if plan.formats:
         compile_in_background()
     try:
