@@ -10,15 +10,14 @@ import numpy as np
 
 from geoseg.errors import OutputError
 from geoseg.vector.features import Features, confidence_mean
-from geoseg.vector.smooth import smoothed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.vector.area import PixelAreas
+    from geoseg.vector.drawing import Drawing
     from geoseg.vector.regions import Regions
 
 __all__ = ["assemble"]
@@ -30,12 +29,10 @@ _HEAD_BYTES = 9
 _COUNT_BYTES = 4
 
 
-def assemble(
-    regions: Regions, grid: PixelGrid, areas: PixelAreas | None, *, smooth: bool = False
-) -> Iterator[Features]:
+def assemble(regions: Regions, drawing: Drawing, areas: PixelAreas | None) -> Iterator[Features]:
     """Yield the regions as polygons in world coordinates with their attributes.
 
-    Areas are those of the pixels, also where outlines are smoothed.
+    Areas are those of the pixels, however the outlines are drawn.
 
     There is more than one part only where the polygons of one would not fit the 2 GiB
     of an Arrow column.
@@ -45,7 +42,7 @@ def assemble(
     while start < len(regions):
         room = regions.corners[regions.rings[start]] + _MOST_CORNERS
         stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
-        yield _features(regions, start, stop, grid, areas, smooth=smooth)
+        yield _features(regions, start, stop, drawing, areas)
         start = stop
 
 
@@ -53,10 +50,8 @@ def _features(
     regions: Regions,
     start: int,
     stop: int,
-    grid: PixelGrid,
+    drawing: Drawing,
     areas: PixelAreas | None,
-    *,
-    smooth: bool,
 ) -> Features:
     import pyarrow as pa
 
@@ -66,11 +61,8 @@ def _features(
     part = slice(corners[0], corners[-1])
     places = regions.places[part]
     rings, corners = rings - first_ring, corners - corners[0]
-    if smooth:
-        drawn = smoothed(corners, places, regions.is_node[part])
-        offsets, data, bounds = _wkb(rings, *drawn, grid)
-    else:
-        offsets, data, bounds = _wkb(rings, corners, places, grid)
+    lines = drawing.lines(corners, places, regions.is_node[part])
+    offsets, data, bounds = _wkb(rings, *lines, mirrored=drawing.mirrored)
     stats = regions.stats[start:stop]
     return Features(
         wkb=pa.Array.from_buffers(
@@ -87,28 +79,22 @@ def _features(
 def _wkb(
     rings: NDArray[np.int64],
     corners: NDArray[np.int64],
-    places: NDArray[np.int32] | NDArray[np.float64],
-    grid: PixelGrid,
+    world: NDArray[np.float64],
+    *,
+    mirrored: bool,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
     """Return offsets (n + 1,) and bytes of the WKB polygons, and their boxes (n, 4)."""
     from geoseg.vector.assemble_kernels import write_polygons_wkb
 
-    t = grid.transform
-    row, col = places[:, 0], places[:, 1]
-    world = np.empty((len(places), 2))
-    world[:, 0] = t.a * col + t.b * row + t.c
-    world[:, 1] = t.d * col + t.e * row + t.f
     ring_bytes = _COUNT_BYTES + _XY_BYTES * (np.diff(corners) + 1)
     before = np.concatenate([[0], np.cumsum(ring_bytes)])[rings]
     ends = before + _HEAD_BYTES * np.arange(len(rings))
     if ends[-1] > _MOST_BYTES:
-        msg = f"a polygon of {len(places)} vertices does not fit the 2 GiB of an Arrow column"
+        msg = f"a polygon of {len(world)} vertices does not fit the 2 GiB of an Arrow column"
         raise OutputError(msg, hint="split the raster, or remove small regions first")
     offsets = ends.astype(np.int32)
     data = np.empty(offsets[-1], dtype=np.uint8)
     bounds = np.empty((len(rings) - 1, 4))
-    # Rings run counter-clockwise as displayed; a mirrored grid turns them round.
-    mirrored = t.determinant > 0
     write_polygons_wkb(rings, corners, world, mirrored, offsets, data, bounds)
     return offsets, data, bounds
 

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geoseg.vector.lattice import CornerMap
     from geoseg.vector.trace import BlockTrace
 
 __all__ = ["join"]
 
 
-def join(blocks: Iterable[BlockTrace], *, height: int, width: int) -> Iterator[Regions]:
+def join(
+    blocks: Iterable[BlockTrace], *, height: int, width: int, traced: CornerMap | None = None
+) -> Iterator[Regions]:
     """Yield the complete regions after each row of blocks, and the rest at the end.
 
     Regions come by last row, then first row, then first column of the first row,
@@ -43,11 +46,12 @@ def join(blocks: Iterable[BlockTrace], *, height: int, width: int) -> Iterator[R
             widths, from left to right, then down.
         height: Rows of the scene.
         width: Columns of the scene.
+        traced: Gets every corner of the scene, before the regions that have it come.
 
     Raises:
         OutputError: The blocks do not tile the scene.
     """
-    front = _Front(width)
+    front = _Front(width, traced)
     row = 0
     for row_off, band in itertools.groupby(blocks, key=lambda b: b.window.row_off):
         side_by_side = list(band)
@@ -76,8 +80,9 @@ def _check_band(band: Sequence[BlockTrace], row: int, width: int) -> None:
 class _Front:
     """The graph of corners, the regions and the closed rings that touch the open edge."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, traced: CornerMap | None = None) -> None:
         self._width = width
+        self._traced = traced
         self._places = np.empty((0, 2), dtype=np.int32)
         self._sides = np.empty((0, 4), dtype=np.int32)
         self._edges = np.empty(0, dtype=np.uint8)
@@ -154,6 +159,8 @@ class _Front:
         key = places[:, 0].astype(np.int64) * (self._width + 1) + places[:, 1]
         order = np.argsort(key, kind="stable")
         n_old, n_new = len(self._places), len(order)
+        if self._traced is not None:
+            self._traced.add(places)
         self._places = np.concatenate([self._places, places[order]])
         self._sides = np.concatenate([self._sides, sides[order]])
         self._edges = np.concatenate([self._edges, np.zeros(n_new, dtype=np.uint8)])

@@ -11,6 +11,7 @@ from geoseg.errors import OutputError, SceneError
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.assemble import assemble
 from geoseg.vector.background import ahead, fan_out
+from geoseg.vector.drawing import Drawing
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
 from geoseg.vector.strip import Strip
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.legend import Legend
+    from geoseg.vector.simplify import SimplifyMethod
 
 __all__ = ["Strip", "VectorSummary", "write_polygons"]
 
@@ -41,13 +43,15 @@ class VectorSummary:
     """Square metres on the ground per class id, or None without a CRS."""
 
 
-def write_polygons(
+def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
     strips: Iterable[Strip | BlockTrace],
     *,
     grid: PixelGrid,
     legend: Legend,
     targets: Sequence[Path],
     layer: str = "polygons",
+    simplify_px: float = 0.0,
+    method: SimplifyMethod = "visvalingam",
     smooth: bool = False,
     progress: Callable[[int], None] | None = None,
     temp_dir: Path,
@@ -66,6 +70,10 @@ def write_polygons(
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
             ones are replaced, and a failure leaves none.
         layer: Name of the layer in the formats that have names.
+        simplify_px: Take corners out of the outlines, without gaps or overlaps; areas and
+            counts stay those of the pixels. 0 keeps all. What the length means depends on
+            the method: :func:`geoseg.vector.simplify.simplify_arcs`.
+        method: ``visvalingam`` or ``douglas-peucker``.
         smooth: Take the staircase out of the outlines, by less than half a pixel and
             without gaps or overlaps; areas and counts stay those of the pixels.
         progress: Called with the number of rows done after each strip, in the thread that
@@ -76,18 +84,19 @@ def write_polygons(
         Counts and areas.
 
     Raises:
-        OptionError: A target's ending is unknown.
+        OptionError: A target's ending is unknown, or smoothing and simplifying at once.
         SceneError: A pixel's class id is not in the legend.
         OutputError: A file cannot be written, or the strips do not tile the grid.
     """
     for target in targets:
         check_format(target)
+    drawing = Drawing(grid, simplify_px=simplify_px, method=method, smooth=smooth)
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
     info = _layer_info(layer, grid, legend, temp_dir)
     traces = ahead(_traces(strips, grid, legend, progress))
-    regions = join(traces, height=grid.height, width=grid.width)
-    features = (part for some in regions for part in assemble(some, grid, areas, smooth=smooth))
+    regions = join(traces, height=grid.height, width=grid.width, traced=drawing.traced)
+    features = (part for some in regions for part in assemble(some, drawing, areas))
     batches = (to_record_batch(tally.counted(part), legend) for part in features)
     try:
         fan_out(batches, [_writer(target, info) for target in targets])

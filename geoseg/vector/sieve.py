@@ -13,14 +13,12 @@ holds a few numbers per region, not per pixel.
 from __future__ import annotations
 
 import heapq
-import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.errors import OptionError
+from geoseg.vector.measures import min_pixels
 from geoseg.vector.strip import Strip
 
 if TYPE_CHECKING:
@@ -28,34 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.grid.pixel_grid import PixelGrid
-
-
 __all__ = ["min_pixels", "sieve"]
-
-_MIN_AREA = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*(px|m2)\s*$")
-
-
-def min_pixels(text: str, grid: PixelGrid) -> int:
-    """Return the least number of pixels that ``16px`` or ``100m2`` stands for.
-
-    Square metres are counted in pixels of the size at the centre of the grid.
-
-    Raises:
-        OptionError: Not a number with a unit, or metres on a grid without a CRS.
-    """
-    match = _MIN_AREA.match(text)
-    if match is None:
-        msg = f"minimum area {text!r} is not a number with a unit"
-        raise OptionError(msg, hint="write 16px or 100m2")
-    value, unit = float(match[1]), match[2]
-    if unit == "px":
-        return math.ceil(value)
-    if grid.gsd_m is None:
-        msg = f"minimum area {text!r} needs the size of a pixel in metres, which is not known"
-        raise OptionError(msg, hint="the raster has no CRS: give the area in pixels, as in 16px")
-    down_m, across_m = grid.gsd_m
-    return math.ceil(value / (down_m * across_m))
 
 
 def sieve(

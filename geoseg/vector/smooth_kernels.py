@@ -1,7 +1,5 @@
 """Compiled part of smoothing: new lines within half a pixel of the old ones."""
 
-
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import rasterize, shapes
 
-from geoseg.errors import OptionError
-from geoseg.vector.sieve import min_pixels, sieve
-from tests.vector.maps import NODATA, blobs, grid_of, strips_of
+from geoseg.vector.sieve import sieve
+from tests.vector.maps import NODATA, blobs, strips_of
 from tests.vector.test_trace_join import maps
 
 if TYPE_CHECKING:
@@ -85,19 +83,3 @@ def test_confidence_passes_unchanged() -> None:
     [strip] = sieve(lambda: strips_of(classes, confidence), min_px=2)
     np.testing.assert_array_equal(strip.classes, [[1, 1, 1]])
     np.testing.assert_array_equal(strip.confidence, confidence)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("16px", 16), ("2.5 px", 3), ("950m2", 10)])
-def test_min_area_in_pixels_or_metres(text: str, expected: int) -> None:
-    assert min_pixels(text, grid_of((10, 10))) == expected
-
-
-@pytest.mark.parametrize("text", ["16", "px", "-1px", "10ha", ""])
-def test_min_area_without_unit_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="minimum area"):
-        min_pixels(text, grid_of((10, 10)))
-
-
-def test_min_area_in_metres_needs_a_crs() -> None:
-    with pytest.raises(OptionError, match="needs the size of a pixel"):
-        min_pixels("100m2", grid_of((10, 10), epsg=None))

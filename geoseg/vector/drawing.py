@@ -1,0 +1,84 @@
+"""From corners of pixels to the lines of a map: simplified or smoothed, then placed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.errors import OptionError
+from geoseg.vector.lattice import CornerMap
+from geoseg.vector.simplify import METHODS, SimplifyMethod, simplify_arcs
+from geoseg.vector.smooth import smoothed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geoseg.grid.pixel_grid import PixelGrid
+
+__all__ = ["Drawing"]
+
+
+class Drawing:
+    """How the outlines of one map are drawn, the same for every polygon of it."""
+
+    def __init__(
+        self,
+        grid: PixelGrid,
+        *,
+        simplify_px: float = 0.0,
+        method: SimplifyMethod = "visvalingam",
+        smooth: bool = False,
+    ) -> None:
+        """Check what was asked for; arguments as for ``write_polygons``.
+
+        Raises:
+            OptionError: A negative tolerance, an unknown method, or both ways at once.
+        """
+        if not 0 <= simplify_px < np.inf:
+            msg = f"a tolerance of {simplify_px} pixels is not a length"
+            raise OptionError(msg)
+        if method not in METHODS:
+            msg = f"unknown method {method!r} of simplifying"
+            raise OptionError(msg, hint=f"use one of {', '.join(METHODS)}")
+        if smooth and simplify_px > 0:
+            msg = "outlines are either smoothed or simplified, not both"
+            raise OptionError(msg, hint="smoothed outlines already have few vertices")
+        self._grid, self._smooth = grid, smooth
+        self._simplify_px, self._method = simplify_px, method
+        self.traced = CornerMap(height=grid.height, width=grid.width) if simplify_px > 0 else None
+        """What the join must fill for these outlines."""
+
+    @property
+    def mirrored(self) -> bool:
+        """True where the grid shows counter-clockwise rings of pixels as clockwise ones."""
+        return self._grid.transform.determinant > 0
+
+    def lines(
+        self, corners: NDArray[np.int64], places: NDArray[np.int32], is_node: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return rings as first vertices (k + 1,) and world x, y of the vertices (p, 2)."""
+        drawn: NDArray[np.int32] | NDArray[np.float64] = places
+        is_fixed = is_node | self._on_frame_corner(places)
+        if self._smooth:
+            corners, drawn = smoothed(corners, places, is_fixed)
+        elif self.traced is not None:
+            corners, drawn = simplify_arcs(
+                corners, places, is_fixed, self.traced,
+                tolerance_px=self._simplify_px, method=self._method,
+            )  # fmt: skip
+        return corners, self._placed(drawn)
+
+    def _on_frame_corner(self, places: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Tell which places are the four corners of the map, which stay in any case."""
+        row, col = places[:, 0], places[:, 1]
+        at_end = (row == 0) | (row == self._grid.height)
+        return at_end & ((col == 0) | (col == self._grid.width))
+
+    def _placed(self, places: NDArray[np.int32] | NDArray[np.float64]) -> NDArray[np.float64]:
+        t = self._grid.transform
+        row, col = places[:, 0], places[:, 1]
+        world = np.empty((len(places), 2))
+        world[:, 0] = t.a * col + t.b * row + t.c
+        world[:, 1] = t.d * col + t.e * row + t.f
+        return world
