@@ -134,4 +134,11 @@ def _worth_another_try(error: Exception, attempt: int) -> bool:
 def _attempt(function: Callable[[Item], Result], item: Item, attempt: int) -> Result:
     if attempt:
         time.sleep(_BACKOFF_S * 2 ** (attempt - 1))
-    return function(item)
+    try:
+        return function(item)
+    except GeosegError as error:
+        # rasterio's errors cannot be unpickled (their args are read-only): with one as a
+        # cause, distributed would hand back a plain Exception instead of ours.
+        _log.debug("block %s", item, exc_info=error)
+        error.__cause__ = error.__context__ = None
+        raise
