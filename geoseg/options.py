@@ -66,10 +66,23 @@ class RunOptions:
     """Write ``seams.tif``."""
     formats: tuple[str, ...] = ("gpkg",)
     """Polygon formats; empty for none."""
+    min_area: str | None = None
+    """Least area of a region, as ``100m2`` or ``16px``; smaller ones join a neighbour."""
+    keep_raw: bool = False
+    """Also write the class raster with its small regions, ``classes_raw.tif``."""
+    smooth: bool = False
+    """Take the staircase out of the polygons."""
     overwrite: bool = False
     """Replace the results of an earlier run."""
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_choices()
+        if self.keep_raw and self.min_area is None:
+            msg = "--keep-raw keeps what --min-area removes, and there is no --min-area"
+            raise OptionError(msg, hint="Give an area, as in --min-area 16px.")
+
+    def _check_numbers(self) -> None:
         for name in ("block_px", "window_px", "batch_size", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -84,6 +97,8 @@ class RunOptions:
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             msg = f"--value-range must be MIN,MAX with MIN < MAX, got {self.value_range}"
             raise OptionError(msg)
+
+    def _check_choices(self) -> None:
         for name in ("precision", "stitch", "nodata_rule"):
             allowed = {
                 "precision": ("auto", "fp32", "bf16", "fp16"),

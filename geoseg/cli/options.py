@@ -10,8 +10,8 @@ import click
 
 __all__ = [
     "aoi_option", "bands_option", "configure_logging", "device_options", "expert_options",
-    "json_option", "model_option", "number_pair", "overwrite_option", "scene_argument",
-    "split_names", "verbosity_options",
+    "json_option", "model_option", "number_pair", "overwrite_option", "polygon_options",
+    "scene_argument", "split_names", "verbosity_options",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -71,6 +71,23 @@ overwrite_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on stdout, one event per line."
 )
+
+
+def polygon_options(command: Command) -> Command:
+    """Add what decides how a class map becomes polygons."""
+    command = click.option(
+        "--smooth/--no-smooth",
+        default=False,
+        show_default=True,
+        help="Take the staircase out of the polygons, by less than half a pixel and without "
+        "gaps or overlaps.",
+    )(command)
+    return click.option(
+        "--min-area",
+        metavar="AREA",
+        help="Join smaller regions to the neighbour with the longest common edge, e.g. 100m2 "
+        "or 16px. [default: keep all]",
+    )(command)
 
 
 def device_options(command: Command) -> Command:

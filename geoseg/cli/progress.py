@@ -19,6 +19,7 @@ __all__ = ["listener"]
 _STAGES = {
     "mosaic": "writing rasters",
     "polygons": "writing polygons",
+    "sieve": "small regions",
     "metadata": "writing metadata",
 }
 _M2_PER_HA = 10_000

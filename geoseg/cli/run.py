@@ -18,6 +18,7 @@ from geoseg.cli.options import (
     model_option,
     number_pair,
     overwrite_option,
+    polygon_options,
     scene_argument,
     verbosity_options,
 )
@@ -32,6 +33,7 @@ Examples:
   geoseg run ortho.tif                          results in ./ortho_geoseg/
   geoseg run ortho.tif --dry-run                how long, how much memory and disk
   geoseg run ortho.tif --aoi parcels.gpkg --out parcels
+  geoseg run ortho.tif --min-area 25m2 --smooth no specks, no staircase
   geoseg run s2.tif --bands red,green,blue --value-range 0,3000 --gsd 1
   geoseg run https://host/scene.tif --format geoparquet
   geoseg run ortho.tif --json | jq .event
@@ -61,6 +63,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     help="Write the polygons in this format too, beside GeoPackage; may be repeated.",
 )
 @click.option("--no-polygons", is_flag=True, help="Write no polygons at all.")
+@polygon_options
+@click.option(
+    "--keep-raw",
+    is_flag=True,
+    help="With --min-area, also write the class raster as it was before: classes_raw.tif.",
+)
 @click.option(
     "--confidence/--no-confidence", default=True, show_default=True, help="Write confidence.tif."
 )

@@ -13,9 +13,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
-from geoseg.raster.env import gdal_env, tidy_message
+from geoseg.raster.env import gdal_env, mapped_read_errors, tidy_message
 
-__all__ = ["write_piece"]
+__all__ = ["read_piece", "write_piece"]
 
 
 def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
@@ -69,6 +69,17 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_piece(path: Path, bands: Sequence[int]) -> NDArray[np.uint8]:
+    """Return some 1-based bands (band, row, col) of a piece.
+
+    Raises:
+        SceneReadError: The file cannot be read.
+    """
+    with gdal_env(), mapped_read_errors(str(path), "a piece"), rasterio.open(path) as dataset:
+        pixels: NDArray[np.uint8] = dataset.read(list(bands))
+        return pixels
 
 
 def _committed_size(path: Path) -> int:

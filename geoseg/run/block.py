@@ -1,4 +1,4 @@
-"""The unit of work: one block from the scene's pixels to a committed piece.
+"""The unit of work: one block from the scene's pixels to a committed piece and its outlines.
 
 ``classify_block`` is the arithmetic, on arrays; ``run_block`` reads, calls it, writes.
 
@@ -26,8 +26,17 @@ from geoseg.raster.read import SceneReader, rasterise_mask
 from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt, RunStore
+from geoseg.vector.trace import BlockTrace, trace_block
 
-__all__ = ["BlockLayers", "Engine", "classify_block", "read_block", "run_block"]
+__all__ = [
+    "BlockLayers",
+    "Engine",
+    "classify_block",
+    "nodata_trace",
+    "read_block",
+    "run_block",
+    "trace_layers",
+]
 
 NODATA_BYTE = 255
 
@@ -88,6 +97,10 @@ def run_block(
         layers = classify_block(forward, valid)
         with watch("write"):
             write_piece(store.piece_path(block), _piece_bands(layers))
+        if plan.is_traced:
+            with watch("trace"):
+                trace = trace_layers(plan, block, layers.classes, layers.confidence)
+                store.write_trace(block, trace)
         receipt = _receipt(plan, block, layers, watch)
     store.commit(receipt)
     return receipt
@@ -227,6 +240,37 @@ def _piece_bands(layers: BlockLayers) -> list[NDArray[np.uint8]]:
     return bands if layers.scores is None else [*bands, *layers.scores]
 
 
+def trace_layers(
+    plan: RunPlan, block: BlockIndex, classes: NDArray[np.uint8], confidence: NDArray[np.uint8]
+) -> BlockTrace:
+    """Trace the part of a block that lies in the output, in pixels of the output.
+
+    Args:
+        plan: The plan.
+        block: The block.
+        classes: (row, col) class ids of the block.
+        confidence: (row, col) the same for the confidence.
+    """
+    shown = plan.output_window(block)
+    own = shown.within(plan.scene_window(block))
+    place = _in_output(plan, shown)
+    nodata_id = plan.card.legend.nodata_id
+    return trace_block(classes[own], confidence[own], place, nodata_id=nodata_id)
+
+
+def nodata_trace(plan: RunPlan, block: BlockIndex) -> BlockTrace:
+    """Return the trace of a block without a valid pixel."""
+    place = _in_output(plan, plan.output_window(block))
+    nodata_id = plan.card.legend.nodata_id
+    return trace_block(np.full(place.shape, nodata_id, np.uint8), None, place, nodata_id=nodata_id)
+
+
+def _in_output(plan: RunPlan, window: Window) -> Window:
+    """Return a window of the scene in pixels of the output."""
+    row, col = window.row_off - plan.output.row_off, window.col_off - plan.output.col_off
+    return Window(row, col, window.height, window.width)
+
+
 def _receipt(
     plan: RunPlan, block: BlockIndex, layers: BlockLayers | None, watch: Stopwatch
 ) -> Receipt:
@@ -249,4 +293,5 @@ def _receipt(
         predict_s=watch.seconds.get("predict", 0.0),
         stitch_s=watch.seconds.get("stitch", 0.0),
         write_s=watch.seconds.get("write", 0.0),
+        trace_s=watch.seconds.get("trace", 0.0),
     )

@@ -1,4 +1,4 @@
-"""One scene from top to bottom: plan, blocks, mosaic, polygons, metadata, publish."""
+"""One scene from top to bottom: plan, blocks, polygons, rasters, metadata, publish."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from typing import Final
 
 from geoseg.errors import BlocksFailedError, OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
+from geoseg.model.device import return_freed_pages
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
-from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
-from geoseg.raster.strips import read_strips
 from geoseg.run.block import run_block
 from geoseg.run.cluster import Failure, local_client, map_bounded
 from geoseg.run.engine import (
@@ -28,24 +27,24 @@ from geoseg.run.engine import (
     stop_requested,
 )
 from geoseg.run.events import BlockDone, Event, Finished, PlanReady, Progress, StageStarted, Warned
+from geoseg.run.finish import PolygonResult, write_polygon_files, write_rasters
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, total
 from geoseg.run.stac import scene_item
-from geoseg.run.store import Receipt, RunStore, write_atomically
-from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
+from geoseg.run.store import Receipt, RunStore, StoreKey, write_atomically
 from geoseg.vector.style import raster_qml
 from geoseg.vector.warm_up import compile_in_background
 
 __all__ = ["RESULT_NAMES", "RunResult", "run"]
 
 RESULT_NAMES: Final = (
-    "classes.tif", "classes.tif.aux.xml", "classes.qml", "confidence.tif", "scores.tif",
-    "seams.tif", *(f"polygons{suffix}" for suffix in POLYGON_SUFFIXES.values()),
+    "classes.tif", "classes.tif.aux.xml", "classes_raw.tif", "classes_raw.tif.aux.xml",
+    "classes.qml", "confidence.tif", "scores.tif", "seams.tif",
+    *(f"polygons{suffix}" for suffix in POLYGON_SUFFIXES.values()),
     "item.json", "run.json",
 )  # fmt: skip
 """Every file that a run may leave in its folder."""
 
-_STRIP_ROWS: Final = 512
 _LISTED_FAILURES: Final = 5
 
 
@@ -82,7 +81,8 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
     store = RunStore(plan.out)
     _refuse_to_overwrite(plan.out, options)
     with store.locked():
-        plan = store.open(plan, discard=options.overwrite)
+        key = StoreKey(plan.identity(), plan.digest, plan.layout)
+        plan = plan.with_layout(store.open(key, discard=options.overwrite))
         done = store.receipts()
         _announce(plan, done, progress)
         done = _classify(plan, done, progress, start)
@@ -162,7 +162,10 @@ def _classify(
 
 def _run_one(plan: RunPlan, block: BlockIndex) -> Receipt:
     """Run one block in a worker; a module-level function, so that it travels by name."""
-    return run_block(plan, block, load=load_engine, stop=partial(stop_requested, plan))
+    receipt = run_block(plan, block, load=load_engine, stop=partial(stop_requested, plan))
+    if plan.device.is_cpu:
+        return_freed_pages()
+    return receipt
 
 
 def _block_done(plan: RunPlan, receipts: dict[BlockIndex, Receipt], start: float) -> Event:
@@ -192,13 +195,14 @@ def _finish(
     shutil.rmtree(store.final, ignore_errors=True)
     store.final.mkdir(parents=True)
     finish_s: dict[str, float] = {}
+    made = PolygonResult(files={}, summary=None, class_px=None)
+    if plan.formats or plan.is_sieved:
+        with _stage("polygons" if plan.formats else "sieve", finish_s, progress):
+            made = write_polygon_files(plan, store)
     with _stage("mosaic", finish_s, progress):
-        files = _write_rasters(plan, store)
-    summary: VectorSummary | None = None
-    if plan.formats:
-        with _stage("polygons", finish_s, progress):
-            polygon_files, summary = _write_vectors(plan, store)
-            files |= polygon_files
+        files = write_rasters(plan, store) | made.files
+    summary = made.summary
+    totals = totals if made.class_px is None else replace(totals, class_px=made.class_px)
     shares = class_shares(plan, totals, summary.area_m2 if summary else None)
     n_polygons = summary.n_polygons if summary else None
     with _stage("metadata", finish_s, progress):
@@ -242,81 +246,6 @@ def _stage(name: str, seconds: dict[str, float], progress: Progress) -> Iterator
     start = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - start
-
-
-def _write_rasters(plan: RunPlan, store: RunStore) -> dict[str, Path]:
-    """Write one COG per raster layer that was asked for."""
-    files = {}
-    for name, bands in _raster_layers(plan).items():
-        files[name] = store.final / f"{name}.tif"
-        write_cog(
-            _mosaic(plan, store, bands),
-            files[name],
-            overviews="MODE" if name == "classes" else "AVERAGE",
-            threads=plan.workers,
-        )
-    return files
-
-
-def _mosaic(plan: RunPlan, store: RunStore, bands: list[LayerBand]) -> str:
-    """Return the VRT that shows the finished pieces as one raster."""
-    pieces = [
-        MosaicPiece(path=store.piece_path(block), window=plan.scene_window(block))
-        for block in plan.blocks()
-        if store.piece_path(block).is_file()
-    ]
-    metadata = {"TIFFTAG_SOFTWARE": "geoseg", "GEOSEG_MODEL": plan.card.name}
-    return mosaic_vrt(
-        pieces, grid=plan.scene.grid, output=plan.output, bands=bands, metadata=metadata
-    )
-
-
-def _raster_layers(plan: RunPlan) -> dict[str, list[LayerBand]]:
-    legend, layers = plan.card.legend, plan.layers
-    byte = LayerBand(piece_band=2, description="confidence", nodata=255, scale=1 / 250)
-    found = {
-        "classes": [
-            LayerBand(piece_band=1, description="class", nodata=legend.nodata_id, legend=legend)
-        ]
-    }
-    if plan.confidence:
-        found["confidence"] = [byte]
-    if plan.seams:
-        band = layers.index("seams") + 1
-        found["seams"] = [replace(byte, piece_band=band, description="seam disagreement")]
-    if plan.scores:
-        found["scores"] = [
-            replace(
-                byte,
-                piece_band=layers.index(f"score_{c.class_id}") + 1,
-                description=f"score of {c.name}",
-            )
-            for c in legend
-        ]
-    return found
-
-
-def _write_vectors(plan: RunPlan, store: RunStore) -> tuple[dict[str, Path], VectorSummary]:
-    """Write the polygons in every format that was asked for."""
-    files = {f: store.final / f"polygons{POLYGON_SUFFIXES[f]}" for f in plan.formats}
-    nodata = plan.card.legend.nodata_id
-    mosaic = store.final / "labels.vrt"
-    bands = [
-        LayerBand(piece_band=1, description="class", nodata=nodata),
-        LayerBand(piece_band=2, description="confidence", nodata=255),
-    ]
-    write_atomically(mosaic, _mosaic(plan, store, bands))
-    strips = (
-        Strip(window, values[0], values[1]) for window, values in read_strips(mosaic, _STRIP_ROWS)
-    )
-    summary = write_polygons(
-        strips,
-        grid=plan.scene.grid.subgrid(plan.output),
-        legend=plan.card.legend,
-        targets=list(files.values()),
-        temp_dir=store.final,
-    )
-    return {f"polygons_{name}": path for name, path in files.items()}, summary
 
 
 def _write_metadata(

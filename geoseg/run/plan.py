@@ -35,7 +35,7 @@ _SMALL_CORE_PX: Final = 512
 _CORE_PX: Final = {"cpu": 1024, "gpu": 2048}
 # What one forward pass may take of the memory. It sets the window, and the window must
 # not depend on the machine, or two machines would give different maps.
-_WINDOW_BYTES: Final = {"cpu": 450e6, "gpu": 4e9}
+_WINDOW_BYTES: Final = {"cpu": 330e6, "gpu": 4e9}
 _SMALLEST_CORE_PX: Final = 256
 
 
@@ -79,6 +79,12 @@ class RunPlan:
     """Write ``seams.tif``."""
     formats: tuple[str, ...]
     """Polygon formats."""
+    min_px: int
+    """Least pixels of a region; 1 keeps all."""
+    keep_raw: bool
+    """Write ``classes_raw.tif``, the map with its small regions, too."""
+    smooth: bool
+    """Take the staircase out of the polygons."""
     out: Path
     """Result folder."""
     warnings: tuple[str, ...]
@@ -97,6 +103,16 @@ class RunPlan:
         return self.scene_window(block).intersect(self.output)
 
     @property
+    def is_sieved(self) -> bool:
+        """True where small regions are removed from the finished map."""
+        return self.min_px > 1
+
+    @property
+    def is_traced(self) -> bool:
+        """True where blocks trace their outlines; a sieved map is traced when it is there."""
+        return bool(self.formats) and not self.is_sieved
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Meaning of a piece's bands, in order."""
         fixed = ["classes", "confidence"]
@@ -113,6 +129,16 @@ class RunPlan:
     def digest(self) -> str:
         """Digest of all that decides the pixels; blocks, batches and workers do not."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def layout(self) -> tuple[int, int]:
+        """Cores per block (downwards, across)."""
+        return self.tiling.block_rows, self.tiling.block_cols
+
+    def with_layout(self, layout: tuple[int, int]) -> RunPlan:
+        """Return the plan with other blocks; the result stays the same."""
+        rows, cols = layout
+        return replace(self, tiling=replace(self.tiling, block_rows=rows, block_cols=cols))
 
     def identity(self) -> dict[str, Any]:
         """Return the facts behind ``digest`` as JSON values."""
@@ -181,6 +207,9 @@ def make_plan(options: RunOptions) -> RunPlan:
         scores=options.scores,
         seams=options.seams,
         formats=options.formats,
+        min_px=_min_px(options, _output_window(scene, aoi), scene),
+        keep_raw=options.keep_raw,
+        smooth=options.smooth,
         out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
         warnings=tuple(warnings),
     )
@@ -199,6 +228,14 @@ def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:
     from geoseg.vector.aoi import read_aoi  # noqa: PLC0415 - shapely only where needed
 
     return read_aoi(text, scene.grid)
+
+
+def _min_px(options: RunOptions, output: Window, scene: Scene) -> int:
+    if options.min_area is None:
+        return 1
+    from geoseg.vector.measures import min_pixels  # noqa: PLC0415 - only where needed
+
+    return max(1, min_pixels(options.min_area, scene.grid.subgrid(output)))
 
 
 def _output_window(scene: Scene, aoi: Polygons | None) -> Window:

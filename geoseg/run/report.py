@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from geoseg.memory import peak_memory_bytes
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt
 from geoseg.version import __version__
 
-__all__ = ["ClassShare", "RunTotals", "peak_memory_bytes", "run_record", "total"]
+__all__ = ["ClassShare", "RunTotals", "run_record", "total"]
 
 _LIBRARIES = (
     "torch", "segmentation-models-pytorch", "rasterio", "numpy", "shapely", "geopandas",
@@ -80,7 +80,7 @@ def total(receipts: Iterable[Receipt], n_classes: int) -> RunTotals:
         disagree_px=sum(r.disagree_px for r in found),
         stage_s={
             stage: round(sum(getattr(r, f"{stage}_s") for r in found), 3)
-            for stage in ("read", "predict", "stitch", "write")
+            for stage in ("read", "predict", "stitch", "write", "trace")
         },
     )
 
@@ -100,20 +100,6 @@ def class_shares(
         )
         for c, px in zip(plan.card.legend, totals.class_px, strict=True)
     )
-
-
-def peak_memory_bytes() -> int | None:
-    """Return the largest resident size of this process and of its largest child."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:  # pragma: no cover - Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    usage = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return max(usage) * unit
 
 
 def versions() -> dict[str, str]:
@@ -172,6 +158,8 @@ def run_record(
                 "scene_cols_per_model_col": plan.scale.col_step,
             },
             "aoi": plan.aoi is not None,
+            "min_area_px": plan.min_px if plan.is_sieved else None,
+            "smooth": plan.smooth,
         },
         "digest": plan.digest,
         "result": {

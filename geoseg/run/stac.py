@@ -39,6 +39,7 @@ _MEDIA: Final = {
 }
 _TITLES: Final = {
     "classes": "Land-cover classes",
+    "classes_raw": "Land-cover classes before small regions were removed",
     "confidence": "Confidence of the class (0-1)",
     "scores": "Score per class (0-1)",
     "seams": "Share of overlapping windows that disagree (0-1)",
@@ -171,13 +172,13 @@ def _asset(plan: RunPlan, name: str, path: Path) -> dict[str, Any]:
         return asset
     names = [c.name for c in plan.card.legend] if name == "scores" else [name]
     asset["bands"] = [_band(plan, name, band) for band in names]
-    if name == "classes":
+    if name.startswith("classes"):
         asset["classification:classes"] = _classes(plan)
     return asset
 
 
 def _band(plan: RunPlan, layer: str, name: str) -> dict[str, Any]:
-    if layer == "classes":
+    if layer.startswith("classes"):
         return {"name": name, "data_type": "uint8", "nodata": plan.card.legend.nodata_id}
     return {"name": name, "data_type": "uint8", "nodata": 255, "raster:scale": 1 / 250}
 

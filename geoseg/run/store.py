@@ -1,29 +1,47 @@
 """The run store: a folder of committed pieces that makes a run resumable.
 
-``<out>/.geoseg/`` holds ``plan.json`` (what the pieces were made from), ``pieces/`` with
-two files per finished block (pixels, then a receipt; the receipt is the commit), and
-``final/`` where results are made before they move to their names. Nothing in it is ever
-half-written: every file appears by renaming.
+A store folder holds ``plan.json`` (what the pieces were made from), ``pieces/`` with the
+files of each finished block (pixels, traced outlines, then a receipt; the receipt is the
+commit), and ``final/`` where results are made before they move to their names. Nothing in
+it is ever half-written: every file appears by renaming.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
-from geoseg.run.plan import RunPlan
 
-__all__ = ["Receipt", "RunStore", "write_atomically"]
+if TYPE_CHECKING:
+    from geoseg.vector.trace import BlockTrace
 
+__all__ = ["Receipt", "RunStore", "StoreKey", "place", "write_atomically"]
+
+_log = logging.getLogger(__name__)
 STORE_NAME = ".geoseg"
+_DISK_HINT = "Is the disk full, or the folder read-only?"
+
+
+class StoreKey(NamedTuple):
+    """What the pieces of a store are made from, and how they are cut."""
+
+    identity: dict[str, Any]
+    """Facts behind the digest, as JSON values."""
+    digest: str
+    """Digest of all that decides the pieces."""
+    layout: tuple[int, int]
+    """Size of a block (down, across), in the unit of whoever cuts; decides no result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +72,8 @@ class Receipt:
     """Cropping, blending, masking, counting."""
     write_s: float = 0.0
     """Encoding and committing the piece."""
+    trace_s: float = 0.0
+    """Tracing the outlines and committing them."""
 
     @property
     def block(self) -> BlockIndex:
@@ -61,46 +81,73 @@ class Receipt:
         return BlockIndex(self.row, self.col)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that it is there completely or not at all."""
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Yield a name to write to; the file is then at ``path`` completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error
+        raise OutputError(msg, hint=_DISK_HINT) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is there completely or not at all."""
+    with _appearing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def place(source: Path, target: Path) -> None:
+    """Move a finished file to its name, which may be on another disk, all or nothing.
+
+    Raises:
+        OSError: It cannot be written there.
+    """
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with _appearing(target) as temporary:
+            shutil.copyfile(source, temporary)
 
 
 class RunStore:
     """Pieces and receipts of one run."""
 
-    def __init__(self, out: Path) -> None:
-        """Name the places; nothing is touched yet."""
-        self.folder = out / STORE_NAME
+    def __init__(self, out: Path, *, folder: Path | None = None) -> None:
+        """Name the places; nothing is touched yet.
+
+        Args:
+            out: What is being made, as messages name it.
+            folder: The store; by default ``.geoseg`` in the folder ``out``.
+        """
+        self._out = out
+        self.folder = folder or out / STORE_NAME
         self.pieces = self.folder / "pieces"
         self.final = self.folder / "final"
         self._plan = self.folder / "plan.json"
 
-    def open(self, plan: RunPlan, *, discard: bool) -> RunPlan:
-        """Make the store, or continue one that was made from the same plan.
+    def open(self, key: StoreKey, *, discard: bool) -> tuple[int, int]:
+        """Make the store, or continue one whose pieces were made from the same.
 
         Returns:
-            The plan, with the block layout of the pieces that are already there.
+            The block layout of the pieces that are already there, else that of the key.
 
         Raises:
             OutputError: The folder cannot be written, or holds pieces of another run.
         """
         found = self._stored()
-        if found is not None and (discard or found["digest"] != plan.digest):
+        if found is not None and (discard or found["digest"] != key.digest):
             if not discard:
-                changed = _differences(found["identity"], plan.identity())
+                changed = _differences(found["identity"], key.identity)
                 msg = (
-                    f"{self.folder.parent} holds an unfinished run with other settings "
+                    f"{self._out} holds an unfinished run with other settings "
                     f"({', '.join(changed)})"
                 )
                 raise OutputError(
@@ -111,20 +158,19 @@ class RunStore:
             shutil.rmtree(self.folder, ignore_errors=True)
             found = None
         if found is not None:
-            rows, cols = found["block_cores"]
-            tiling = replace(plan.tiling, block_rows=int(rows), block_cols=int(cols))
-            return replace(plan, tiling=tiling)
-        self._create(plan)
-        return plan
+            down, across = found["layout"]
+            return int(down), int(across)
+        self._create(key)
+        return key.layout
 
     def _stored(self) -> dict[str, Any] | None:
         try:
             stored: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return stored
+        return stored if {"digest", "identity", "layout"} <= stored.keys() else None
 
-    def _create(self, plan: RunPlan) -> None:
+    def _create(self, key: StoreKey) -> None:
         try:
             if self.folder.exists():
                 for path in (self.pieces, self.final):
@@ -133,12 +179,7 @@ class RunStore:
         except OSError as error:
             msg = f"cannot write to {self.folder.parent}: {error.strerror or error}"
             raise OutputError(msg, hint="Choose a writable folder with --out.") from error
-        record = {
-            "digest": plan.digest,
-            "block_cores": [plan.tiling.block_rows, plan.tiling.block_cols],
-            "identity": plan.identity(),
-        }
-        write_atomically(self._plan, json.dumps(record, indent=1))
+        write_atomically(self._plan, json.dumps(key._asdict(), indent=1))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -150,7 +191,7 @@ class RunStore:
             msg = f"cannot write to {self.folder.parent}: {error.strerror or error}"
             raise OutputError(msg, hint="Choose a writable folder with --out.") from error
         try:
-            _lock(handle, self.folder.parent)
+            _lock(handle, self._out)
             yield
         finally:
             os.close(handle)
@@ -159,23 +200,59 @@ class RunStore:
         """Return where a block's pixels are."""
         return self.pieces / f"{block.name}.tif"
 
+    def trace_path(self, block: BlockIndex) -> Path:
+        """Return where a block's traced outlines are."""
+        return self.pieces / f"{block.name}.npz"
+
+    def write_trace(self, block: BlockIndex, trace: BlockTrace) -> None:
+        """Put a block's outlines in place, completely or not at all.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        with _appearing(self.trace_path(block)) as temporary:
+            trace.save(temporary)
+
+    def read_trace(self, block: BlockIndex) -> BlockTrace | None:
+        """Return a block's outlines; None where there are none, or no whole ones."""
+        from geoseg.vector.trace import BlockTrace  # noqa: PLC0415 - not for every store
+
+        path = self.trace_path(block)
+        try:
+            # numpy would leave the file open where it is not a whole zip file.
+            return BlockTrace.load(path) if zipfile.is_zipfile(path) else None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _log.warning("the outlines in %s are damaged (%s): traced again", path, error)
+            return None
+
     def commit(self, receipt: Receipt) -> None:
         """Record a block as finished; its pixels must be in place."""
-        path = self.pieces / f"{receipt.block.name}.json"
-        write_atomically(path, json.dumps(asdict(receipt)))
+        self.write_record(receipt.block, asdict(receipt))
 
     def receipts(self) -> dict[BlockIndex, Receipt]:
         """Return what is finished, by block; one directory listing and small files."""
         found = {}
-        for path in sorted(self.pieces.glob("r*.json")):
+        for data in self.records():
             try:
-                data = json.loads(path.read_text(encoding="utf-8"))
                 receipt = Receipt(**{**data, "class_px": tuple(data["class_px"])})
-            except (ValueError, TypeError, KeyError):
+            except (TypeError, KeyError):
                 continue  # from another version: the block is simply done again
             if receipt.empty or self.piece_path(receipt.block).is_file():
                 found[receipt.block] = receipt
         return found
+
+    def write_record(self, block: BlockIndex, record: dict[str, Any]) -> None:
+        """Write what is to be known of a finished block: the commit."""
+        write_atomically(self.pieces / f"{block.name}.json", json.dumps(record))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of finished blocks in reading order."""
+        for path in sorted(self.pieces.glob("r*.json")):
+            try:
+                record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            yield record
 
     def remove(self) -> None:
         """Delete the store once the results are in place."""
