@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import OutputError
-from geoseg.vector.features import Features, confidence_mean
+from geoseg.vector.features import Features
+from geoseg.vector.multi import as_multipolygons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +38,16 @@ def assemble(regions: Regions, drawing: Drawing, areas: PixelAreas | None) -> It
     There is more than one part only where the polygons of one would not fit the 2 GiB
     of an Arrow column.
     """
-    ends = regions.corners[regions.rings[1:]]
-    start = 0
-    while start < len(regions):
-        room = regions.corners[regions.rings[start]] + _MOST_CORNERS
-        stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
-        yield _features(regions, start, stop, drawing, areas)
+    groups = regions.groups
+    corners = regions.corners[regions.rings[groups]]
+    start, count = 0, len(groups) - 1
+    while start < count:
+        room = corners[start] + _MOST_CORNERS
+        stop = max(start + 1, int(np.searchsorted(corners[1:], room, side="right")))
+        part = _features(regions, groups[start], groups[stop], drawing, areas)
+        if drawing.multi:
+            part = as_multipolygons(part, groups[start : stop + 1] - groups[start])
+        yield part
         start = stop
 
 
@@ -53,8 +58,6 @@ def _features(
     drawing: Drawing,
     areas: PixelAreas | None,
 ) -> Features:
-    import pyarrow as pa
-
     rings = regions.rings[start : stop + 1]
     first_ring, end_ring = rings[0], rings[-1]
     corners = regions.corners[first_ring : end_ring + 1]
@@ -63,16 +66,13 @@ def _features(
     rings, corners = rings - first_ring, corners - corners[0]
     lines = drawing.lines(corners, places, regions.is_node[part])
     offsets, data, bounds = _wkb(rings, *lines, mirrored=drawing.mirrored)
-    stats = regions.stats[start:stop]
     return Features(
-        wkb=pa.Array.from_buffers(
-            pa.binary(), stop - start, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        ),
+        offsets=offsets,
+        data=data,
         bounds=bounds,
         class_id=regions.class_id[start:stop].astype(np.int32),
         area_m2=None if areas is None else _areas(rings, corners, places, areas),
-        confidence_mean=confidence_mean(stats[:, 1], stats[:, 2]),
-        px_count=stats[:, 0],
+        stats=regions.stats[start:stop],
     )
 
 

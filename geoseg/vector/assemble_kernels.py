@@ -11,7 +11,7 @@ from geoseg.vector.compiled import compiled, compiled_into_callers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["region_areas", "write_polygons_wkb"]
+__all__ = ["region_areas", "write_multipolygons_wkb", "write_polygons_wkb"]
 
 
 @compiled_into_callers
@@ -114,3 +114,30 @@ def write_polygons_wkb(
         outer = world[corners[rings[region]] : corners[rings[region] + 1]]
         bounds[region, 0], bounds[region, 1] = outer[:, 0].min(), outer[:, 1].min()
         bounds[region, 2], bounds[region, 3] = outer[:, 0].max(), outer[:, 1].max()
+
+
+@compiled("void(int64[::1], int32[::1], uint8[::1], int32[::1], uint8[::1])")
+def write_multipolygons_wkb(
+    groups: NDArray[np.int64],
+    offsets: NDArray[np.int32],
+    data: NDArray[np.uint8],
+    new_offsets: NDArray[np.int32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Write groups of WKB polygons as WKB MultiPolygons, least byte first.
+
+    Args:
+        groups: (g + 1,) first polygon of each group.
+        offsets: (n + 1,) first byte of each polygon.
+        data: Bytes of all polygons.
+        new_offsets: (g + 1,) first byte of each MultiPolygon.
+        out: Bytes of all MultiPolygons; written.
+    """
+    for g in range(len(groups) - 1):
+        at = int(new_offsets[g])
+        out[at] = 1
+        at = _put_count(out, at + 1, 6)
+        at = _put_count(out, at, groups[g + 1] - groups[g])
+        first = int(offsets[groups[g]])
+        for byte in range(int(offsets[groups[g + 1]]) - first):
+            out[at + byte] = data[first + byte]

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import OptionError
+from geoseg.vector.diagonal import EIGHT
 from geoseg.vector.lattice import CornerMap
+from geoseg.vector.reproject import Reprojection
 from geoseg.vector.simplify import METHODS, SimplifyMethod, simplify_arcs
 from geoseg.vector.smooth import smoothed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geoseg.grid.pixel_grid import PixelGrid
+    from geoseg.grid.pixel_grid import Bounds, PixelGrid
 
 __all__ = ["Drawing"]
 
@@ -29,11 +31,14 @@ class Drawing:
         simplify_px: float = 0.0,
         method: SimplifyMethod = "visvalingam",
         smooth: bool = False,
+        crs: str | None = None,
+        connectivity: int = 4,
     ) -> None:
         """Check what was asked for; arguments as for ``write_polygons``.
 
         Raises:
-            OptionError: A negative tolerance, an unknown method, or both ways at once.
+            OptionError: A negative tolerance, an unknown method, both ways at once, an
+                unknown CRS, or a connectivity that is neither 4 nor 8.
         """
         if not 0 <= simplify_px < np.inf:
             msg = f"a tolerance of {simplify_px} pixels is not a length"
@@ -44,15 +49,47 @@ class Drawing:
         if smooth and simplify_px > 0:
             msg = "outlines are either smoothed or simplified, not both"
             raise OptionError(msg, hint="smoothed outlines already have few vertices")
+        if connectivity not in (4, EIGHT):
+            msg = f"connectivity is 4 or 8, not {connectivity}"
+            raise OptionError(msg)
+        self._to = None if crs is None else Reprojection(grid, crs)
+        self.connectivity = connectivity
         self._grid, self._smooth = grid, smooth
         self._simplify_px, self._method = simplify_px, method
         self.traced = CornerMap(height=grid.height, width=grid.width) if simplify_px > 0 else None
         """What the join must fill for these outlines."""
 
     @property
+    def multi(self) -> bool:
+        """True where a polygon may have several parts."""
+        return self.connectivity == EIGHT
+
+    @property
+    def crs_wkt(self) -> str | None:
+        """CRS of the vertices."""
+        return self._grid.crs_wkt if self._to is None else self._to.crs_wkt
+
+    @property
+    def bounds(self) -> Bounds:
+        """Outer box of the map in the units of the vertices."""
+        return self._grid.bounds if self._to is None else self._to.bounds
+
+    @property
+    def pixel_size(self) -> float:
+        """Shortest side of the centre pixel in the units of the vertices."""
+        across_x, across_y, down_x, down_y = self._centre_pixel
+        return float(min(np.hypot(across_x, across_y), np.hypot(down_x, down_y)))
+
+    @property
     def mirrored(self) -> bool:
-        """True where the grid shows counter-clockwise rings of pixels as clockwise ones."""
-        return self._grid.transform.determinant > 0
+        """True where rings that are counter-clockwise in pixels are clockwise as drawn."""
+        across_x, across_y, down_x, down_y = self._centre_pixel
+        return across_x * down_y - across_y * down_x > 0
+
+    @property
+    def _centre_pixel(self) -> tuple[float, float, float, float]:
+        t = self._grid.transform
+        return (t.a, t.d, t.b, t.e) if self._to is None else self._to.centre_pixel
 
     def lines(
         self, corners: NDArray[np.int64], places: NDArray[np.int32], is_node: NDArray[np.bool_]
@@ -67,13 +104,17 @@ class Drawing:
                 corners, places, is_fixed, self.traced,
                 tolerance_px=self._simplify_px, method=self._method,
             )  # fmt: skip
-        return corners, self._placed(drawn)
+        if self._to is None:
+            return corners, self._placed(drawn)
+        corners, drawn = self._to.with_long_edges_cut(corners, drawn.astype(np.float64))
+        return corners, self._to.moved(corners, self._placed(drawn))
 
     def _on_frame_corner(self, places: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell which places are the four corners of the map, which stay in any case."""
         row, col = places[:, 0], places[:, 1]
-        at_end = (row == 0) | (row == self._grid.height)
-        return at_end & ((col == 0) | (col == self._grid.width))
+        on_row = (row == 0) | (row == self._grid.height)
+        on_both: NDArray[np.bool_] = on_row & ((col == 0) | (col == self._grid.width))
+        return on_both
 
     def _placed(self, places: NDArray[np.int32] | NDArray[np.float64]) -> NDArray[np.float64]:
         t = self._grid.transform

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from geoseg.grid.pixel_grid import Bounds
     from geoseg.legend import Legend
 
-__all__ = ["Features", "LayerInfo", "confidence_mean", "feature_schema", "to_record_batch"]
+__all__ = ["Features", "LayerInfo", "feature_schema", "to_record_batch"]
 
 GEOMETRY = "geometry"
 _CONFIDENCE_SCALE = 250
+_NO_CONFIDENCE = 255
 _CONFIDENCE_DECIMALS = 4
 
 
@@ -41,21 +42,37 @@ class LayerInfo:
     """Shortest side of a pixel in world units."""
     temp_dir: Path
     """Existing folder for what a format puts aside while it is written."""
+    multi: bool = False
+    """Geometries are MultiPolygons, all of them, and not Polygons."""
+
+    @property
+    def geometry_type(self) -> str:
+        """Name of the geometry type as formats write it."""
+        return "MultiPolygon" if self.multi else "Polygon"
 
 
 class Features(NamedTuple):
-    """Some polygons in the order of the file; all arrays have the length n."""
+    """Polygons with their attributes, as arrays of one length n."""
 
-    wkb: pa.Array
-    """Polygons as WKB in world coordinates, exterior rings counter-clockwise."""
+    offsets: NDArray[np.int32]
+    """(n + 1,) first byte of each geometry, and the end."""
+    data: NDArray[np.uint8]
+    """Geometries as WKB in world coordinates, exterior rings counter-clockwise."""
     bounds: NDArray[np.float64]
     """(n, 4) left, bottom, right, top in world units."""
     class_id: NDArray[np.int32]
     area_m2: NDArray[np.float64] | None
     """Square metres on the ground, or None without a CRS."""
-    confidence_mean: NDArray[np.float64]
-    """0 to 1, NaN where no pixel has a confidence."""
-    px_count: NDArray[np.int64]
+    stats: NDArray[np.int64]
+    """(n, 4) pixels, sum of stored confidence, pixels with one, 255 minus the least."""
+
+    @property
+    def wkb(self) -> pa.Array:
+        """The geometries as an Arrow column, without a copy."""
+        import pyarrow as pa
+
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
+        return pa.Array.from_buffers(pa.binary(), len(self.offsets) - 1, buffers)
 
 
 def feature_schema() -> pa.Schema:
@@ -72,6 +89,7 @@ def feature_schema() -> pa.Schema:
             ("area_m2", pa.float64()),
             ("confidence_mean", pa.float64()),
             ("px_count", pa.int64()),
+            ("confidence_min", pa.float64()),
         ]
     )
 
@@ -95,15 +113,22 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
         pa.array(features.class_id),
         pa.array(names, pa.string()).take(pa.array(features.class_id)),
         pa.array(area),
-        pa.array(features.confidence_mean, from_pandas=True),
-        pa.array(features.px_count),
+        pa.array(confidence_mean(features.stats), from_pandas=True),
+        pa.array(features.stats[:, 0]),
+        pa.array(confidence_min(features.stats), from_pandas=True),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def confidence_mean(total: NDArray[np.int64], px_count: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return means in 0..1 from sums of stored confidences (0..250); NaN for no pixel."""
-    known = px_count > 0
-    mean = np.full(len(total), np.nan)
-    np.divide(total, px_count * _CONFIDENCE_SCALE, out=mean, where=known)
+def confidence_mean(stats: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean confidence in 0..1 from counts (n, 4); NaN where no pixel has one."""
+    total, known = stats[:, 1], stats[:, 2]
+    mean = np.full(len(stats), np.nan)
+    np.divide(total, known * _CONFIDENCE_SCALE, out=mean, where=known > 0)
     return np.round(mean, _CONFIDENCE_DECIMALS)
+
+
+def confidence_min(stats: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the least confidence in 0..1 from counts (n, 4); NaN where no pixel has one."""
+    least = (_NO_CONFIDENCE - stats[:, 3]) / _CONFIDENCE_SCALE
+    return np.where(stats[:, 2] > 0, least, np.nan)

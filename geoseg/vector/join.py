@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import OutputError
+from geoseg.vector.diagonal import EIGHT, DiagonalGroups
 from geoseg.vector.regions import Regions, Rings
 from geoseg.vector.seams import corners_between_cols, corners_between_rows
 
@@ -34,7 +35,12 @@ __all__ = ["join"]
 
 
 def join(
-    blocks: Iterable[BlockTrace], *, height: int, width: int, traced: CornerMap | None = None
+    blocks: Iterable[BlockTrace],
+    *,
+    height: int,
+    width: int,
+    traced: CornerMap | None = None,
+    connectivity: int = 4,
 ) -> Iterator[Regions]:
     """Yield the complete regions after each row of blocks, and the rest at the end.
 
@@ -46,12 +52,14 @@ def join(
             widths, from left to right, then down.
         height: Rows of the scene.
         width: Columns of the scene.
+        connectivity: 8 puts regions of one class that touch diagonally into one group;
+            groups then come in the order described, and are complete.
         traced: Gets every corner of the scene, before the regions that have it come.
 
     Raises:
         OutputError: The blocks do not tile the scene.
     """
-    front = _Front(width, traced)
+    front = _Front(width, traced, connectivity)
     row = 0
     for row_off, band in itertools.groupby(blocks, key=lambda b: b.window.row_off):
         side_by_side = list(band)
@@ -80,8 +88,9 @@ def _check_band(band: Sequence[BlockTrace], row: int, width: int) -> None:
 class _Front:
     """The graph of corners, the regions and the closed rings that touch the open edge."""
 
-    def __init__(self, width: int, traced: CornerMap | None = None) -> None:
+    def __init__(self, width: int, traced: CornerMap | None = None, connectivity: int = 4) -> None:
         self._width = width
+        self._groups = DiagonalGroups() if connectivity == EIGHT else None
         self._traced = traced
         self._places = np.empty((0, 2), dtype=np.int32)
         self._sides = np.empty((0, 4), dtype=np.int32)
@@ -128,7 +137,8 @@ class _Front:
         from geoseg.vector.join_kernels import unite_touching
         from geoseg.vector.trace_kernels import settle
 
-        offsets = np.cumsum([len(self._class), *(len(b.region_class) for b in band)])
+        n_before = len(self._class)
+        offsets = np.cumsum([n_before, *(len(b.region_class) for b in band)])
         band = [
             _renumbered(block, _shift(len(block.region_class), offset))
             for block, offset in zip(band, offsets[:-1], strict=True)
@@ -144,6 +154,8 @@ class _Front:
         self._stats = stats[:count].copy()
         self._class = np.empty(count, dtype=np.uint8)
         self._class[numbers] = classes
+        if self._groups is not None:
+            self._groups.renumber(numbers[:n_before], count)
         numbers = np.append(numbers, np.int32(-1))
         self._sides = numbers[self._sides]
         self._last_row = numbers[self._last_row]
@@ -167,6 +179,8 @@ class _Front:
         self._done = np.concatenate([self._done, np.zeros(n_new, dtype=np.uint8)])
         self._links = np.concatenate([self._links, np.empty((n_new, 4), dtype=np.int32)])
         link_corners(self._places, self._sides, self._edges, self._links, self._open_below, n_old)
+        if self._groups is not None:
+            self._groups.touch(self._sides[n_old:], self._edges[n_old:], self._class)
 
     def _release(self) -> Regions:
         """Take closed rings out of the graph, and complete regions out of the front."""
@@ -186,9 +200,11 @@ class _Front:
         rings = self._rings.plus(closed)
         is_open = np.zeros(len(self._class) + 1, dtype=np.bool_)
         is_open[self._last_row] = True
-        is_open[-1] = False
-        complete = self._complete(rings, ~is_open[:-1])
-        self._keep(waiting > 0, rings.take(np.flatnonzero(is_open[rings.region])), is_open[:-1])
+        is_open = is_open[:-1]
+        if self._groups is not None:
+            is_open = self._groups.open_together(is_open)
+        complete = self._complete(rings, ~is_open)
+        self._keep(waiting > 0, rings.take(np.flatnonzero(is_open[rings.region])), is_open)
         return complete
 
     def _complete(self, rings: Rings, is_complete: NDArray[np.bool_]) -> Regions:
@@ -196,9 +212,14 @@ class _Front:
         starts = rings.places[rings.corners[:-1]].astype(np.int64)
         key = starts[:, 0] * (self._width + 1) + starts[:, 1]
         outer = np.flatnonzero((rings.hole == 0) & is_complete[rings.region])
+        groups = np.arange(len(outer) + 1)
         if len(outer):
             last = np.maximum.reduceat(rings.places[:, 0], rings.corners[:-1])[outer]
-            outer = outer[np.lexsort((key[outer], last))]
+            if self._groups is None:
+                order = np.lexsort((key[outer], last))
+            else:
+                order, groups = self._groups.ordered(rings.region[outer], key[outer], last)
+            outer = outer[order]
         rank = np.full(len(is_complete), -1, dtype=np.int64)
         rank[rings.region[outer]] = np.arange(len(outer))
         which = np.flatnonzero(is_complete[rings.region])
@@ -212,12 +233,15 @@ class _Front:
             corners=chosen.corners,
             places=chosen.places,
             is_node=chosen.is_node,
+            groups=groups,
         )
 
     def _keep(self, corner: NDArray[np.bool_], rings: Rings, region: NDArray[np.bool_]) -> None:
         """Drop everything else and renumber what is kept."""
         numbers, corner_numbers = _numbering(region), _numbering(corner)
         self._class, self._stats = self._class[region], self._stats[region]
+        if self._groups is not None:
+            self._groups.keep(region, numbers)
         self._last_row = numbers[self._last_row]
         self._rings = replace(rings, region=numbers[rings.region])
         self._places, self._edges = self._places[corner], self._edges[corner]

@@ -17,7 +17,7 @@ from geoseg.vector.trace_kernels import join_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["link_corners", "mark_open_walks", "unite_touching", "walk_rings"]
+__all__ = ["link_corners", "mark_open_walks", "unite_pairs", "unite_touching", "walk_rings"]
 
 EAST, SOUTH, WEST = 1, 2, 3
 ALL_FOUR = 15
@@ -34,6 +34,13 @@ def unite_touching(
     for i in range(len(a)):
         if a[i] >= 0 and b[i] >= 0 and region_class[a[i]] == region_class[b[i]]:
             join_labels(parent, a[i], b[i])
+
+
+@compiled("void(int32[::1], int32[::1], int32[::1])")
+def unite_pairs(parent: NDArray[np.int32], a: NDArray[np.int32], b: NDArray[np.int32]) -> None:
+    """Join pairs of labels, (k,) each."""
+    for i in range(len(a)):
+        join_labels(parent, a[i], b[i])
 
 
 @compiled("void(int32[:, ::1], int32[:, ::1], uint8[::1], int32[:, ::1], int32[::1], int64)")

@@ -11,6 +11,8 @@ from geoseg.errors import OutputError, SceneError
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.assemble import assemble
 from geoseg.vector.background import ahead, fan_out
+from geoseg.vector.diagonal import EIGHT
+from geoseg.vector.dissolve import dissolved
 from geoseg.vector.drawing import Drawing
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
@@ -53,6 +55,9 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
     simplify_px: float = 0.0,
     method: SimplifyMethod = "visvalingam",
     smooth: bool = False,
+    connectivity: int = 4,
+    dissolve: bool = False,
+    crs: str | None = None,
     progress: Callable[[int], None] | None = None,
     temp_dir: Path,
 ) -> VectorSummary:
@@ -76,6 +81,12 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         method: ``visvalingam`` or ``douglas-peucker``.
         smooth: Take the staircase out of the outlines, by less than half a pixel and
             without gaps or overlaps; areas and counts stay those of the pixels.
+        connectivity: 8 makes one feature of regions that touch diagonally; the layer is
+            then one of MultiPolygons, as a polygon cannot hang together by a point.
+        dissolve: One MultiPolygon for each class instead of one polygon for each region.
+            They come at the end, are put aside in ``temp_dir`` and held one at a time.
+        crs: CRS of the vertices, as EPSG:4326, WKT or a PROJ string, instead of the grid's;
+            areas stay those on the ground.
         progress: Called with the number of rows done after each strip, in the thread that
             also reads the strips.
         temp_dir: Existing folder for what a format must put aside while it is written.
@@ -84,19 +95,38 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         Counts and areas.
 
     Raises:
-        OptionError: A target's ending is unknown, or smoothing and simplifying at once.
+        OptionError: A target's ending or the CRS is unknown, or outlines are asked for
+            that do not exist.
         SceneError: A pixel's class id is not in the legend.
         OutputError: A file cannot be written, or the strips do not tile the grid.
     """
     for target in targets:
         check_format(target)
-    drawing = Drawing(grid, simplify_px=simplify_px, method=method, smooth=smooth)
+    drawing = Drawing(
+        grid,
+        simplify_px=simplify_px,
+        method=method,
+        smooth=smooth,
+        crs=crs,
+        connectivity=4 if dissolve and connectivity == EIGHT else connectivity,
+    )
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
-    info = _layer_info(layer, grid, legend, temp_dir)
+    info = _layer_info(layer, drawing, legend, temp_dir, multi=drawing.multi or dissolve)
     traces = ahead(_traces(strips, grid, legend, progress))
-    regions = join(traces, height=grid.height, width=grid.width, traced=drawing.traced)
-    features = (part for some in regions for part in assemble(some, drawing, areas))
+    regions = join(
+        traces,
+        height=grid.height,
+        width=grid.width,
+        traced=drawing.traced,
+        connectivity=drawing.connectivity,
+    )
+    features: Iterator[Features] = (
+        part for some in regions for part in assemble(some, drawing, areas)
+    )
+    if dissolve:
+        decimals = 0 if areas is None else areas.decimals
+        features = dissolved(features, temp_dir, decimals=decimals)
     batches = (to_record_batch(tally.counted(part), legend) for part in features)
     try:
         fan_out(batches, [_writer(target, info) for target in targets])
@@ -147,7 +177,7 @@ class _Tally:
     def counted(self, features: Features) -> Features:
         """Add features to the totals and return them."""
         self._count += len(features.class_id)
-        np.add.at(self._px, features.class_id, features.px_count)
+        np.add.at(self._px, features.class_id, features.stats[:, 0])
         if features.area_m2 is not None:
             np.add.at(self._area_m2, features.class_id, features.area_m2)
         return features
@@ -162,13 +192,15 @@ def _writer(target: Path, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]
     return lambda batches: write_layer(batches, target, info)
 
 
-def _layer_info(name: str, grid: PixelGrid, legend: Legend, temp_dir: Path) -> LayerInfo:
-    t = grid.transform
+def _layer_info(
+    name: str, drawing: Drawing, legend: Legend, temp_dir: Path, *, multi: bool
+) -> LayerInfo:
     return LayerInfo(
         name=name,
-        crs_wkt=grid.crs_wkt,
+        crs_wkt=drawing.crs_wkt,
         legend=legend,
-        bounds=grid.bounds,
+        bounds=drawing.bounds,
         temp_dir=temp_dir,
-        pixel_size=min(np.hypot(t.a, t.d), np.hypot(t.b, t.e)).item(),
+        pixel_size=drawing.pixel_size,
+        multi=multi,
     )

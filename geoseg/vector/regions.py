@@ -31,6 +31,9 @@ class Regions:
     its end. Corners where boundaries branch are there even on a straight line."""
     is_node: NDArray[np.bool_]
     """(m,) True at corners where three or four boundaries meet."""
+    groups: NDArray[np.int64]
+    """(g + 1,) index of each group's first region, and the end; a group is one region,
+    or with 8-connectivity those that touch diagonally."""
 
     def __len__(self) -> int:
         return len(self.class_id)

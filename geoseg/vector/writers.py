@@ -130,7 +130,7 @@ def _geo_metadata(info: LayerInfo) -> dict[str, Any]:
     crs = None if info.crs_wkt is None else pyproj.CRS.from_wkt(info.crs_wkt).to_json_dict()
     column = {
         "encoding": "WKB",
-        "geometry_types": ["Polygon"],
+        "geometry_types": [info.geometry_type],
         "crs": crs,
         "orientation": "counterclockwise",
         "edges": "planar",
@@ -163,7 +163,7 @@ def _write_with_gdal(
             layer=info.name,
             driver=driver,
             geometry_name=GEOMETRY,
-            geometry_type="Polygon",
+            geometry_type=info.geometry_type,
             crs=info.crs_wkt,
             **options,
         )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from geoseg.grid.pixel_grid import PixelGrid
 
 ENDINGS = (".gpkg", ".fgb", ".parquet", ".geojson")
-FIELDS = ["class_id", "class_name", "area_m2", "confidence_mean", "px_count"]
+FIELDS = ["class_id", "class_name", "area_m2", "confidence_mean", "px_count", "confidence_min"]
 
 
 def write(
@@ -145,7 +145,9 @@ def test_attributes_are_counted_over_the_region(tmp_path: Path) -> None:
     table = read(target).set_index("class_id")
     assert table.px_count.to_dict() == {1: 3, 2: 5}
     assert table.confidence_mean[1] == 0.5
+    assert table.confidence_min[1] == 0
     assert np.isnan(table.confidence_mean[2])
+    assert np.isnan(table.confidence_min[2])
     assert table.class_name[1] == "class 1 <&>"
     assert summary.px_count == {0: 0, 1: 3, 2: 5, 3: 0, 4: 0}
 
