@@ -60,7 +60,7 @@ def polygon_panel(scene: Path, polygons: Path, place: tuple[int, int]) -> RGB:
     with rasterio.open(scene) as dataset:
         grid = dataset.transform @ Affine.translation(col, row) @ Affine.scale(1 / ZOOM)
         crop = np.moveaxis(dataset.read([1, 2, 3]), 0, 2)[row : row + side, col : col + side]
-    frame = geopandas.read_file(polygons)
+    frame = geopandas.read_file(polygons, layer="polygons")
     colours = {0: (200, 69, 45), 1: (217, 201, 163), 2: (60, 60, 70), 3: (60, 140, 50),
                4: (47, 111, 181)}  # fmt: skip
     picture = np.repeat(np.repeat(crop, ZOOM, 0), ZOOM, 1).astype(float)

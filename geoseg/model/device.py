@@ -10,7 +10,14 @@ from typing import Literal, cast
 from geoseg.errors import OptionError
 from geoseg.model.card import ModelCard
 
-__all__ = ["Device", "Precision", "auto_batch_size", "choose_device", "keep_freed_pages"]
+__all__ = [
+    "Device",
+    "Precision",
+    "auto_batch_size",
+    "choose_device",
+    "keep_freed_pages",
+    "return_freed_pages",
+]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -117,11 +124,8 @@ def keep_freed_pages() -> bool:
     faulting them in again costs a fp32 forward pass a third of its time. Does nothing,
     and says so, where the C library is not glibc.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
+    libc = _glibc()
+    if libc is None:
         return False
     settings = (
         (_M_MMAP_THRESHOLD, 1 << 30),
@@ -130,5 +134,27 @@ def keep_freed_pages() -> bool:
         # Threads share one arena: others are too small for a layer and would map it anew.
         (_M_ARENA_MAX, 1),
     )
-    accepted = [mallopt(option, value) == 1 for option, value in settings]
+    accepted = [libc.mallopt(option, value) == 1 for option, value in settings]
     return all(accepted)
+
+
+def return_freed_pages() -> bool:
+    """Give the memory that ``keep_freed_pages`` kept back to the system.
+
+    Called after every block: kept pages are reused within a block, but over many blocks
+    the heap would fill with holes and the process would grow with the scene.
+    """
+    libc = _glibc()
+    return libc is not None and libc.malloc_trim(0) == 1
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library where it is glibc."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        _ = libc.mallopt, libc.malloc_trim
+    except (OSError, AttributeError):
+        return None
+    return libc

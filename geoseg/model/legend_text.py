@@ -19,7 +19,7 @@ _NAME_KEYS: Final = ("name", "class_name")
 _COLOUR_KEYS: Final = ("colour", "color", "color_hint")
 
 
-def read_legend(text: str, *, nodata_id: int = 255) -> Legend:
+def read_legend(text: str, *, nodata_id: int = 255, flag: str = "--classes") -> Legend:
     """Read ``id:name:#rrggbb,...``, or the ``.json`` or ``.csv`` file of that name.
 
     A JSON file holds a list of objects, or an object with such a list under ``classes``;
@@ -35,8 +35,8 @@ def read_legend(text: str, *, nodata_id: int = 255) -> Legend:
         else:
             classes = [_from_part(part) for part in text.split(",")]
         return Legend(classes=tuple(classes), nodata_id=nodata_id)
-    except ModelError as error:
-        msg = f"--classes: {error}"
+    except (ModelError, OptionError) as error:
+        msg = f"{flag}: {error}"
         raise OptionError(msg, hint=_HINT) from error
 
 
@@ -45,7 +45,7 @@ def _from_part(part: str) -> LegendClass:
     number, _, rest = part.strip().partition(":")
     name, _, colour = rest.rpartition(":")
     if not number.strip().isdigit() or not name:
-        msg = f"--classes: {part.strip()!r} is not id:name:#rrggbb"
+        msg = f"{part.strip()!r} is not id:name:#rrggbb"
         raise OptionError(msg, hint=_HINT)
     return LegendClass(class_id=int(number), name=name.strip(), colour=colour.strip())
 
@@ -57,11 +57,11 @@ def _records(path: Path) -> list[Mapping[str, Any]]:
             return list(csv.DictReader(text.splitlines()))
         found = json.loads(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        msg = f"--classes: cannot read {path}: {error}"
+        msg = f"cannot read {path}: {error}"
         raise OptionError(msg, hint=_HINT) from error
     records = found.get("classes", []) if isinstance(found, dict) else found
     if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
-        msg = f"--classes: {path} holds no list of classes"
+        msg = f"{path} holds no list of classes"
         raise OptionError(msg, hint=_HINT)
     return records
 
@@ -71,7 +71,7 @@ def _from_record(record: Mapping[str, Any]) -> LegendClass:
     try:
         class_id = int(_first(record, _ID_KEYS))
     except (TypeError, ValueError) as error:
-        msg = f"--classes: id {_first(record, _ID_KEYS)!r} is not a whole number"
+        msg = f"id {_first(record, _ID_KEYS)!r} is not a whole number"
         raise OptionError(msg, hint=_HINT) from error
     return LegendClass(
         class_id=class_id,
@@ -85,5 +85,5 @@ def _first(record: Mapping[str, Any], keys: tuple[str, ...]) -> Any:  # noqa: AN
     for key in keys:
         if record.get(key) is not None:
             return record[key]
-    msg = f"--classes: an entry has no {keys[0]}: {dict(record)}"
+    msg = f"an entry has no {keys[0]}: {dict(record)}"
     raise OptionError(msg, hint=_HINT)

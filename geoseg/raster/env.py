@@ -39,7 +39,7 @@ GDAL_SETTINGS: Final[dict[str, str | int | bool]] = {
     "GDAL_HTTP_TIMEOUT": 60,
     # The cache is shared by all threads; the default of 5 % of the machine's memory
     # would make peak memory depend on the machine.
-    "GDAL_CACHEMAX": 128 * 1024 * 1024,
+    "GDAL_CACHEMAX": 64 * 1024 * 1024,
     # An internal mask and overviews live in the file itself.
     "GDAL_TIFF_INTERNAL_MASK": True,
 }
