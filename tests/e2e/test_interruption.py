@@ -162,7 +162,8 @@ def test_a_damaged_tile_is_reported_and_a_mended_file_gives_the_map(
     data[at : at + size] = b"\xff" * size
     bad = tmp_path / "bad.tif"
     bad.write_bytes(data)
-    command = ("run", bad, "--model", tiny_model, "--out", "out", *FINE)
+    coarse = ("--window-px", "288", "--block-px", "192", "--json")
+    command = ("run", bad, "--model", tiny_model, "--out", "out", *coarse)
     failed = geoseg(*command)
     assert failed.returncode == 1
     lines = failed.stderr.strip().splitlines()
@@ -180,7 +181,7 @@ def test_a_damaged_tile_is_reported_and_a_mended_file_gives_the_map(
     assert mended.returncode == 0, mended.stderr
     with rasterio.open(tmp_path / "out" / "classes.tif") as dataset:
         found = dataset.read(1)
-    clean = geoseg("run", whole, "--model", tiny_model, "--out", "clean", *FINE)
+    clean = geoseg("run", whole, "--model", tiny_model, "--out", "clean", *coarse)
     assert clean.returncode == 0
     with rasterio.open(tmp_path / "clean" / "classes.tif") as dataset:
         np.testing.assert_array_equal(found, dataset.read(1))

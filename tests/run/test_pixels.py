@@ -191,7 +191,7 @@ def test_tiled_equals_untiled_exactly(
     tmp_path_factory: pytest.TempPathFactory,
     fake_model: Model,
     inline: Callable[[int], None],
-    *
+    *,
     shape: tuple[int, int],
     radius: int,
     more: int,
