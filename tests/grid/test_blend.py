@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geoseg.grid.blend import blend_weights
@@ -14,11 +14,12 @@ from tests.strategies import tilings
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 120))
+@example(h=300, w=300, halo=120)
 def test_weights_are_positive_symmetric_and_at_most_one(h: int, w: int, halo: int) -> None:
     weights = blend_weights(h, w, halo)
     assert weights.shape == (h, w)
     assert weights.dtype == np.float32
-    assert weights.min() > 0
+    assert weights.min() >= 0.99e-6  # a thousandth along either axis
     assert weights.max() <= 1
     np.testing.assert_array_equal(weights, weights[::-1])
     np.testing.assert_array_equal(weights, weights[:, ::-1])
