@@ -70,7 +70,7 @@ def _features(
         offsets=offsets,
         data=data,
         bounds=bounds,
-        class_id=regions.class_id[start:stop].astype(np.int32),
+        class_id=regions.class_id[start:stop],
         area_m2=None if areas is None else _areas(rings, corners, places, areas),
         stats=regions.stats[start:stop],
     )

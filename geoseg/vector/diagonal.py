@@ -37,7 +37,7 @@ class DiagonalGroups:
         self._parent = parent
 
     def touch(
-        self, sides: NDArray[np.int32], edges: NDArray[np.uint8], region_class: NDArray[np.uint8]
+        self, sides: NDArray[np.int32], edges: NDArray[np.uint8], region_class: NDArray[np.int32]
     ) -> None:
         """Unite regions of one class across corners with sides (n, 4) and edges (n,)."""
         from geoseg.vector.join_kernels import unite_pairs

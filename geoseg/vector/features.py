@@ -99,9 +99,8 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
     import pyarrow as pa
 
     schema = feature_schema()
-    names: list[str | None] = [None] * 256
-    for item in legend:
-        names[item.class_id] = item.name
+    named = sorted((item.class_id, item.name) for item in legend)
+    place = np.searchsorted([class_id for class_id, _ in named], features.class_id)
     count = len(features.class_id)
     area = pa.nulls(count, pa.float64()) if features.area_m2 is None else features.area_m2
     columns = [
@@ -111,7 +110,7 @@ def to_record_batch(features: Features, legend: Legend) -> pa.RecordBatch:
             fields=list(schema.field("bbox").type),
         ),
         pa.array(features.class_id),
-        pa.array(names, pa.string()).take(pa.array(features.class_id)),
+        pa.array([name for _, name in named], pa.string()).take(pa.array(place)),
         pa.array(area),
         pa.array(confidence_mean(features.stats), from_pandas=True),
         pa.array(features.stats[:, 0]),

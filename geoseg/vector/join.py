@@ -98,7 +98,7 @@ class _Front:
         self._links = np.empty((0, 4), dtype=np.int32)
         self._done = np.empty(0, dtype=np.uint8)
         self._open_below = np.full(width + 1, -1, dtype=np.int32)
-        self._class = np.empty(0, dtype=np.uint8)
+        self._class = np.empty(0, dtype=np.int32)
         self._stats = np.empty((0, 4), dtype=np.int64)
         self._last_row = np.full(width, -1, dtype=np.int32)
         none = np.empty(0, dtype=np.int32)
@@ -152,7 +152,7 @@ class _Front:
             unite_touching(parent, classes, one.right, other.left)
         numbers, count = settle(parent, stats)
         self._stats = stats[:count].copy()
-        self._class = np.empty(count, dtype=np.uint8)
+        self._class = np.empty(count, dtype=np.int32)
         self._class[numbers] = classes
         if self._groups is not None:
             self._groups.renumber(numbers[:n_before], count)

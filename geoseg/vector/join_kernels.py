@@ -23,10 +23,10 @@ EAST, SOUTH, WEST = 1, 2, 3
 ALL_FOUR = 15
 
 
-@compiled("void(int32[::1], uint8[::1], int32[::1], int32[::1])")
+@compiled("void(int32[::1], int32[::1], int32[::1], int32[::1])")
 def unite_touching(
     parent: NDArray[np.int32],
-    region_class: NDArray[np.uint8],
+    region_class: NDArray[np.int32],
     a: NDArray[np.int32],
     b: NDArray[np.int32],
 ) -> None:

@@ -168,23 +168,25 @@ class _Tally:
     """Running totals per class."""
 
     def __init__(self, legend: Legend, *, with_area: bool) -> None:
-        self._ids = legend.ids
+        self._ids = np.sort(legend.ids)
         self._with_area = with_area
         self._count = 0
-        self._px = np.zeros(256, dtype=np.int64)
-        self._area_m2 = np.zeros(256)
+        self._px = np.zeros(len(legend), dtype=np.int64)
+        self._area_m2 = np.zeros(len(legend))
 
     def counted(self, features: Features) -> Features:
         """Add features to the totals and return them."""
         self._count += len(features.class_id)
-        np.add.at(self._px, features.class_id, features.stats[:, 0])
+        place = np.searchsorted(self._ids, features.class_id)
+        np.add.at(self._px, place, features.stats[:, 0])
         if features.area_m2 is not None:
-            np.add.at(self._area_m2, features.class_id, features.area_m2)
+            np.add.at(self._area_m2, place, features.area_m2)
         return features
 
     def summary(self) -> VectorSummary:
-        area = {i: float(self._area_m2[i]) for i in self._ids} if self._with_area else None
-        px_count = {i: int(self._px[i]) for i in self._ids}
+        ids = self._ids.tolist()
+        area = dict(zip(ids, self._area_m2.tolist(), strict=True)) if self._with_area else None
+        px_count = dict(zip(ids, self._px.tolist(), strict=True))
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
 
 

@@ -17,7 +17,7 @@ __all__ = ["Regions", "Rings"]
 class Regions:
     """Complete regions with their rings, exterior first, then holes from the top down."""
 
-    class_id: NDArray[np.uint8]
+    class_id: NDArray[np.int32]
     """(n,) class of each region."""
     stats: NDArray[np.int64]
     """(n, 4) pixels, sum of stored confidence, pixels with a confidence, 255 minus least."""

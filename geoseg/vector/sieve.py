@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,16 +44,15 @@ def sieve(
         min_px: Least number of pixels of a region.
         nodata_id: Pixel value that is no region.
     """
-    from geoseg.vector.sieve_kernels import label_pixels
-
     if min_px <= 1:
         yield from read()
         return
     new_class = _survey(read(), nodata_id).without_small(min_px)
     offset = 0
     for window, classes, confidence in read():
-        image, region_class, _ = label_pixels(np.ascontiguousarray(classes), nodata_id)
-        table = np.append(new_class[offset : offset + len(region_class)], np.uint8(nodata_id))
+        image, region_class, _ = _labelled(classes, nodata_id)
+        part = new_class[offset : offset + len(region_class)]
+        table = np.append(part, nodata_id).astype(classes.dtype)
         offset += len(region_class)
         yield Strip(window, table[image], confidence)
 
@@ -64,7 +63,7 @@ class _Neighbours:
 
     numbers: NDArray[np.int32]
     """(m,) region of each piece; a piece is a region of one strip, from the top down."""
-    region_class: NDArray[np.uint8]
+    region_class: NDArray[np.int32]
     """(n,) class of each region."""
     px_count: NDArray[np.int64]
     """(n,) pixels of each region."""
@@ -73,7 +72,7 @@ class _Neighbours:
     sides: NDArray[np.int64]
     """(k,) pixel sides that they share."""
 
-    def without_small(self, min_px: int) -> NDArray[np.uint8]:
+    def without_small(self, min_px: int) -> NDArray[np.int32]:
         """Return the new class of each piece (m,)."""
         heap = [(int(self.px_count[i]), int(i)) for i in np.flatnonzero(self.px_count < min_px)]
         heapq.heapify(heap)
@@ -123,7 +122,7 @@ class _Merger:
         self._around[root] = [pair for member in group for pair in self._around[member]]
         return total, root
 
-    def classes(self) -> NDArray[np.uint8]:
+    def classes(self) -> NDArray[np.int32]:
         """Return the class of every region now."""
         final = self._class.copy()
         for region in self._joined:
@@ -155,15 +154,15 @@ def _around_small(scene: _Neighbours, min_px: int) -> dict[int, list[tuple[int, 
 
 def _survey(strips: Iterable[Strip], nodata_id: int) -> _Neighbours:
     """Find all regions of a scene and how long they touch."""
-    from geoseg.vector.sieve_kernels import label_pixels, touching_pairs
+    from geoseg.vector.sieve_kernels import touching_pairs
     from geoseg.vector.trace_kernels import settle
 
     parent = np.empty(0, dtype=np.int32)
-    piece_class, px_count = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64)
+    piece_class, px_count = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
     last_row: NDArray[np.int32] | None = None
     pairs, sides = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for strip in strips:
-        image, classes, px = label_pixels(np.ascontiguousarray(strip.classes), nodata_id)
+        image, classes, px = _labelled(strip.classes, nodata_id)
         new = np.arange(len(parent), len(parent) + len(classes), dtype=np.int32)
         parent, piece_class = np.append(parent, new), np.append(piece_class, classes)
         px_count = np.append(px_count, px)
@@ -177,7 +176,7 @@ def _survey(strips: Iterable[Strip], nodata_id: int) -> _Neighbours:
     stats = np.zeros((len(parent), 4), dtype=np.int64)
     stats[:, 0] = px_count
     numbers, n_regions = settle(parent, stats)
-    region_class = np.empty(n_regions, dtype=np.uint8)
+    region_class = np.empty(n_regions, dtype=np.int32)
     region_class[numbers] = piece_class
     region_pairs, shared = _added_up(np.concatenate(pairs), np.concatenate(sides), numbers)
     return _Neighbours(
@@ -187,6 +186,17 @@ def _survey(strips: Iterable[Strip], nodata_id: int) -> _Neighbours:
         pairs=region_pairs,
         sides=shared,
     )
+
+
+def _labelled(
+    classes: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int32], nodata_id: int
+) -> tuple[NDArray[Any], ...]:
+    """Return region of each pixel (row, col), class (m,) and pixels (m,) of the regions."""
+    from geoseg.vector.sieve_kernels import label_pixels, label_wide_pixels
+
+    if classes.dtype == np.uint8:
+        return label_pixels(np.ascontiguousarray(classes, dtype=np.uint8), nodata_id)
+    return label_wide_pixels()(np.ascontiguousarray(classes, dtype=np.int32), nodata_id)
 
 
 def _added_up(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,19 +18,20 @@ from geoseg.vector.trace_kernels import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["label_pixels", "touching_pairs"]
+__all__ = ["label_pixels", "label_wide_pixels", "touching_pairs"]
 
 
-@compiled("Tuple((int32[:, ::1], uint8[::1], int64[::1]))(uint8[:, ::1], uint8)")
-def label_pixels(
-    classes: NDArray[np.uint8], nodata_id: int
-) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
+def _label_pixels(
+    classes: NDArray[Any], nodata_id: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
     """Number the 4-connected regions of a strip by their first pixel in reading order.
 
     Args:
-        classes: (row, col) class ids.
+        classes: (row, col) class ids, uint8 or int32.
         nodata_id: Class id that is no region.
 
     Returns:
@@ -40,7 +42,7 @@ def label_pixels(
     image = np.empty((height, width), dtype=np.int32)
     flags = np.zeros(width // 8 * 8 + 8, dtype=np.uint8)
     most = count_corners(classes, flags[:width]) + height + width
-    parent, label_class = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.uint8)
+    parent, label_class = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
     stats = np.zeros((most, 4), dtype=np.int64)
     nothing = np.empty(0, dtype=np.uint8)
     starts, above_starts = np.empty(width + 9, np.int32), np.empty(width + 9, np.int32)
@@ -57,7 +59,7 @@ def label_pixels(
         starts, above_starts = above_starts, starts
         labels, above_labels = above_labels, labels
     numbers, n_regions = settle(parent[:n], stats[:n])
-    region_class = np.empty(n_regions, dtype=np.uint8)
+    region_class = np.empty(n_regions, dtype=np.int32)
     for label in range(n):
         region_class[numbers[label]] = label_class[label]
     for r in range(height):
@@ -67,12 +69,23 @@ def label_pixels(
     return image, region_class, stats[:n_regions, 0].copy()
 
 
+_LABELLED = "Tuple((int32[:, ::1], int32[::1], int64[::1]))({}[:, ::1], int64)"
+label_pixels = compiled(_LABELLED.format("uint8"))(_label_pixels)
+"""For class ids of one byte."""
+
+
+@cache
+def label_wide_pixels() -> Callable[..., tuple[NDArray[Any], ...]]:
+    """Return the same for int32 class ids, compiled when it is first asked for."""
+    return compiled(_LABELLED.format("int32"))(_label_pixels)
+
+
 @compiled_into_callers
 def _meet(
     a: int,
     b: int,
     parent: NDArray[np.int32],
-    piece_class: NDArray[np.uint8],
+    piece_class: NDArray[np.int32],
     pairs: NDArray[np.int64],
     n: int,
 ) -> int:
@@ -86,9 +99,9 @@ def _meet(
     return n + 1
 
 
-@compiled("int64[::1](int32[:, ::1], int32[::1], uint8[::1])")
+@compiled("int64[::1](int32[:, ::1], int32[::1], int32[::1])")
 def touching_pairs(
-    image: NDArray[np.int32], parent: NDArray[np.int32], piece_class: NDArray[np.uint8]
+    image: NDArray[np.int32], parent: NDArray[np.int32], piece_class: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """List the unequal neighbours in a strip; join equal ones across its upper edge.
 

@@ -18,7 +18,7 @@ class Strip(NamedTuple):
 
     window: Window
     """Place in the scene; strips come top to bottom without gaps."""
-    classes: NDArray[np.uint8]
+    classes: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int32]
     """(row, col) class ids."""
     confidence: NDArray[np.uint8] | None
     """(row, col) 0..250 for 0..1, 255 where there is none; or None for the whole map."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockTrace", "trace_block"]
 
+_NO_VALUE = -(1 << 40)
+"""What no class id is equal to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockTrace:
@@ -35,7 +38,7 @@ class BlockTrace:
     sides: NDArray[np.int32]
     """(n, 4) region around each corner: north-west, north-east, south-east, south-west;
     -1 for nodata."""
-    region_class: NDArray[np.uint8]
+    region_class: NDArray[np.int32]
     """(m,) class id of each region."""
     region_stats: NDArray[np.int64]
     """(m, 4) pixels, sum of stored confidence (0..250), pixels with a confidence, and
@@ -66,11 +69,11 @@ class BlockTrace:
 
 
 def trace_block(
-    classes: NDArray[np.uint8],
+    classes: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int32],
     confidence: NDArray[np.uint8] | None,
     window: Window,
     *,
-    nodata_id: int = 255,
+    nodata_id: int | None = 255,
 ) -> BlockTrace:
     """Trace the boundaries and 4-connected regions of one block.
 
@@ -78,12 +81,13 @@ def trace_block(
         classes: (row, col) class ids, at least one pixel.
         confidence: (row, col) 0..250 for 0..1 and 255 where there is none, or None.
         window: Place of the block in the scene.
-        nodata_id: Class id that is no region.
+        nodata_id: Class id that is no region, or None where all are.
 
     Raises:
-        ValueError: The arrays do not have the shape of the window.
+        ValueError: The arrays do not have the shape of the window, or class ids are of
+            another type.
     """
-    from geoseg.vector.trace_kernels import settle, trace_rows
+    from geoseg.vector.trace_kernels import settle, trace_rows, trace_wide_rows
 
     shapes = {classes.shape, window.shape if confidence is None else confidence.shape}
     if shapes != {window.shape} or window.size_px == 0:
@@ -91,11 +95,19 @@ def trace_block(
         raise ValueError(msg)
     if confidence is None:
         confidence = np.empty((window.height, 0), dtype=np.uint8)
-    places, sides, parent, label_class, stats, border = trace_rows(
-        np.ascontiguousarray(classes), np.ascontiguousarray(confidence), nodata_id
+    if classes.dtype not in {np.dtype(t) for t in (np.uint8, np.uint16, np.int32)}:
+        msg = f"class ids are uint8, uint16 or int32, not {classes.dtype}"
+        raise ValueError(msg)
+    narrow = classes.dtype == np.uint8
+    places, sides, parent, label_class, stats, border = (
+        trace_rows if narrow else trace_wide_rows()
+    )(
+        np.ascontiguousarray(classes, dtype=np.uint8 if narrow else np.int32),
+        np.ascontiguousarray(confidence),
+        _NO_VALUE if nodata_id is None else nodata_id,
     )
     numbers, n_regions = settle(parent, stats)
-    region_class = np.empty(n_regions, dtype=np.uint8)
+    region_class = np.empty(n_regions, dtype=np.int32)
     region_class[numbers] = label_class
     numbers = np.append(numbers, np.int32(-1))  # so that label -1 stays -1
     places += np.array([window.row_off, window.col_off], dtype=np.int32)

@@ -9,13 +9,16 @@ are known in the same sweep, from runs of equal pixels joined with a union-find.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoseg.vector.compiled import compiled, compiled_into_callers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "settle",
     "spread",
     "trace_rows",
+    "trace_wide_rows",
 ]
 
 NO_CONFIDENCE = 255
@@ -51,9 +55,7 @@ def join_labels(parent: NDArray[np.int32], a: int, b: int) -> int:
 
 
 @compiled_into_callers
-def _mark_corners(
-    above: NDArray[np.uint8], below: NDArray[np.uint8], flags: NDArray[np.uint8]
-) -> None:
+def _mark_corners(above: NDArray[Any], below: NDArray[Any], flags: NDArray[np.uint8]) -> None:
     """Flag column c where the boundary turns or branches at the corner left of it."""
     nw, ne, sw, se = above[:-1], above[1:], below[:-1], below[1:]
     out = flags[1:]
@@ -64,7 +66,7 @@ def _mark_corners(
 
 
 @compiled_into_callers
-def count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
+def count_corners(classes: NDArray[Any], flags: NDArray[np.uint8]) -> int:
     """Return how many inner corners of a block turn or branch; flags is scratch (width,)."""
     total = 0
     for r in range(1, classes.shape[0]):
@@ -77,7 +79,7 @@ def count_corners(classes: NDArray[np.uint8], flags: NDArray[np.uint8]) -> int:
 
 
 @compiled_into_callers
-def find_runs(row: NDArray[np.uint8], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
+def find_runs(row: NDArray[Any], flags: NDArray[np.uint8], starts: NDArray[np.int32]) -> int:
     """Write the first column of every run of equal pixels, then the width."""
     left, right, out = row[:-1], row[1:], flags[1:]
     for c in range(len(left)):
@@ -146,14 +148,14 @@ def _add_pixels(
 
 @compiled_into_callers
 def label_runs(
-    row: NDArray[np.uint8],
+    row: NDArray[Any],
     confidence: NDArray[np.uint8],
     starts: NDArray[np.int32],
     labels: NDArray[np.int32],
     above_starts: NDArray[np.int32],
     above_labels: NDArray[np.int32],
     parent: NDArray[np.int32],
-    label_class: NDArray[np.uint8],
+    label_class: NDArray[Any],
     stats: NDArray[np.int64],
     n_runs: int,
     n_labels: int,
@@ -228,26 +230,22 @@ def spread(
         out[starts[i] : starts[i + 1]] = labels[i]
 
 
-@compiled(
-    "Tuple((int32[:, ::1], int32[:, ::1], int32[::1], uint8[::1], int64[:, ::1],"
-    " int32[:, ::1]))(uint8[:, ::1], uint8[:, ::1], uint8)"
-)
-def trace_rows(
-    classes: NDArray[np.uint8], confidence: NDArray[np.uint8], nodata_id: int
+def _trace_rows(
+    classes: NDArray[Any], confidence: NDArray[np.uint8], nodata_id: int
 ) -> tuple[
     NDArray[np.int32],
     NDArray[np.int32],
     NDArray[np.int32],
-    NDArray[np.uint8],
+    NDArray[np.int32],
     NDArray[np.int64],
     NDArray[np.int32],
 ]:
     """Trace the inner corners of a block and label its 4-connected regions.
 
     Args:
-        classes: (row, col) class ids.
+        classes: (row, col) class ids, uint8 or int32.
         confidence: (row, col) 0..250 or 255; or (row, 0) where there is none.
-        nodata_id: Class id that is no region.
+        nodata_id: Class id that is no region; may be no value of the type.
 
     Returns:
         Places (n, 2) of the corners as row, col within the block, in that order; labels
@@ -262,7 +260,7 @@ def trace_rows(
     n = count_corners(classes, used)
     places, sides = np.empty((n, 2), dtype=np.int32), np.empty((n, 4), dtype=np.int32)
     most = n + height + width  # a label begins at a corner, or at the top or left side
-    parent, label_class = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.uint8)
+    parent, label_class = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
     stats = np.zeros((most, 4), dtype=np.int64)
     border = np.full((4, max(height, width)), -1, dtype=np.int32)
     starts, above_starts = np.empty(width + 9, np.int32), np.empty(width + 9, np.int32)
@@ -288,3 +286,17 @@ def trace_rows(
         starts, above_starts = above_starts, starts
         labels, above_labels = above_labels, labels
     return places, sides, parent[:n_labels], label_class[:n_labels], stats[:n_labels], border
+
+
+_TRACED = (
+    "Tuple((int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64[:, ::1],"
+    " int32[:, ::1]))({}[:, ::1], uint8[:, ::1], int64)"
+)
+trace_rows = compiled(_TRACED.format("uint8"))(_trace_rows)
+"""The sweep for class ids of one byte."""
+
+
+@cache
+def trace_wide_rows() -> Callable[..., tuple[NDArray[Any], ...]]:
+    """Return the sweep for int32 class ids, compiled when it is first asked for."""
+    return compiled(_TRACED.format("int32"))(_trace_rows)

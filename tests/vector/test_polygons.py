@@ -266,3 +266,12 @@ def test_blocks_traced_elsewhere_give_the_same_file(tmp_path: Path) -> None:
         temp_dir=tmp_path,
     )
     assert targets[0].read_bytes() == targets[1].read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_wider_types_give_the_same_file(dtype: type[np.generic], tmp_path: Path) -> None:
+    classes = blobs((30, 40))
+    targets = [tmp_path / "narrow.gpkg", tmp_path / "wide.gpkg"]
+    for labels, target in zip((classes, classes.astype(dtype)), targets, strict=True):
+        write(labels, target)
+    assert targets[0].read_bytes() == targets[1].read_bytes()

@@ -83,3 +83,16 @@ def test_confidence_passes_unchanged() -> None:
     [strip] = sieve(lambda: strips_of(classes, confidence), min_px=2)
     np.testing.assert_array_equal(strip.classes, [[1, 1, 1]])
     np.testing.assert_array_equal(strip.confidence, confidence)
+
+
+def test_wide_labels_are_sieved_alike() -> None:
+    classes = blobs((60, 50), seed=2)
+    expected = sieved(classes, 30).astype(np.int32) * 1000
+    for dtype in (np.int32, np.uint16):
+        wide = (classes.astype(np.int64) * 1000 % 65536).astype(dtype)
+        wide[classes == NODATA] = 7
+        strips = sieve(lambda wide=wide: strips_of(wide, rows=16), min_px=30, nodata_id=7)
+        found = np.concatenate([strip.classes for strip in strips])
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found == 7, classes == NODATA)
+        np.testing.assert_array_equal(found[found != 7], expected[found != 7])

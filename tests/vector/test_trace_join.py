@@ -234,6 +234,38 @@ def test_blocks_that_do_not_tile_are_refused() -> None:
             list(join(wrong, height=20, width=20))
 
 
+@given(maps(), st.sampled_from([np.uint16, np.int32]), cuts)
+@settings(deadline=None)
+def test_wide_labels_are_traced_alike(
+    classes: NDArray[np.uint8], dtype: type[np.generic], rows: list[int]
+) -> None:
+    """Ids beyond one byte, negative ones where the type has them; 999 is nodata."""
+    height, width = classes.shape
+    most = np.iinfo(dtype).max
+    new = {0: np.iinfo(dtype).min, 1: 255, 2: most, 254: 4000, NODATA: 999}
+    wide = np.vectorize(new.__getitem__)(classes).astype(dtype)
+    cut = sorted({0, *(r for r in rows if r < height), height})
+    blocks = [
+        trace_block(wide[a:b], None, Window(a, 0, b - a, width), nodata_id=999)
+        for a, b in itertools.pairwise(cut)
+    ]
+    expected = [{**r, "class": int(new[r["class"]])} for r in one_pass(classes)]
+    assert joined(iter(blocks), classes.shape) == expected
+
+
+def test_without_nodata_every_pixel_is_in_a_region() -> None:
+    classes = case("nodata hole")
+    for labels in (classes, classes.astype(np.uint16)):
+        trace = trace_block(labels, None, Window(0, 0, 3, 3), nodata_id=None)
+        assert sorted(trace.region_class.tolist()) == [1, 255]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_, np.int8])
+def test_other_labels_are_refused(dtype: type[np.generic]) -> None:
+    with pytest.raises(ValueError, match="uint8, uint16 or int32"):
+        trace_block(np.zeros((2, 2), dtype), None, Window(0, 0, 2, 2))
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="expected arrays of"):
         trace_block(np.zeros((2, 2), np.uint8), None, Window(0, 0, 2, 3))
