@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +17,13 @@ from geoseg.vector.dissolve import dissolved
 from geoseg.vector.drawing import Drawing
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
+from geoseg.vector.postgis import is_database
 from geoseg.vector.strip import Strip
 from geoseg.vector.trace import BlockTrace, trace_block
 from geoseg.vector.writers import check_format, write_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -50,7 +51,7 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
     *,
     grid: PixelGrid,
     legend: Legend,
-    targets: Sequence[Path],
+    targets: Sequence[Path | str],
     layer: str = "polygons",
     simplify_px: float = 0.0,
     method: SimplifyMethod = "visvalingam",
@@ -73,7 +74,8 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         grid: Where the pixels lie.
         legend: Names and colours; ``legend.nodata_id`` gets no polygon.
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
-            ones are replaced, and a failure leaves none.
+            ones are replaced, and a failure leaves none. Or ``postgresql://...`` for a
+            PostGIS table, see :func:`geoseg.vector.postgis.write_postgis`.
         layer: Name of the layer in the formats that have names.
         simplify_px: Take corners out of the outlines, without gaps or overlaps; areas and
             counts stay those of the pixels. 0 keeps all. What the length means depends on
@@ -132,7 +134,8 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         fan_out(batches, [_writer(target, info) for target in targets])
     except BaseException:
         for target in targets:
-            target.unlink(missing_ok=True)
+            if not is_database(target):
+                Path(target).unlink(missing_ok=True)
         raise
     return tally.summary()
 
@@ -190,7 +193,7 @@ class _Tally:
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
 
 
-def _writer(target: Path, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]], None]:
+def _writer(target: Path | str, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]], None]:
     return lambda batches: write_layer(batches, target, info)
 
 

@@ -1,4 +1,4 @@
-"""Stream the table of polygons into a file of one of four formats.
+"""Stream the table of polygons into a file of one of four formats, or a database.
 
 Each writer pulls Arrow batches and never holds more than a few. Timestamps are fixed, so
 that the same polygons give the same bytes.
@@ -12,15 +12,16 @@ import json
 import math
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, OptionError, OutputError
 from geoseg.vector.features import GEOMETRY, LayerInfo, feature_schema
 from geoseg.vector.geopackage import FIXED_TIME, add_class_domain, add_layer_style
+from geoseg.vector.postgis import is_database, write_postgis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -31,34 +32,42 @@ _RFC7946_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
 
 
-def check_format(path: Path) -> None:
-    """Refuse a name whose ending is not a known format.
+def check_format(target: Path | str) -> None:
+    """Refuse a target that is neither a database nor a name with a known ending.
 
     Raises:
         OptionError: Unknown ending.
     """
+    if is_database(target):
+        return
+    path = Path(target)
     if path.suffix.lower() not in FORMATS:
         msg = f"{path.name}: unknown polygon format {path.suffix!r}"
-        raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}")
+        raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}, or postgresql://")
 
 
-def write_layer(batches: Iterable[pa.RecordBatch], path: Path, info: LayerInfo) -> None:
-    """Write all batches to ``path`` in the format of its ending.
+def write_layer(batches: Iterable[pa.RecordBatch], target: Path | str, info: LayerInfo) -> None:
+    """Write all batches to a file, in the format of its ending, or to a database.
 
     Args:
         batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
-        path: File to make; an existing one is replaced.
+        target: File to make, where an existing one is replaced; or ``postgresql://...``,
+            where the table is called like the layer.
         info: Name, CRS and legend of the layer.
 
     Raises:
         OptionError: Unknown ending.
-        OutputError: The file cannot be written.
+        OutputError: The file or table cannot be written.
     """
     import pyarrow as pa
 
-    check_format(path)
-    path.unlink(missing_ok=True)
+    check_format(target)
     even = pa.RecordBatchReader.from_batches(feature_schema(), _even_batches(batches))
+    if is_database(target):
+        write_postgis(even, str(target), info)
+        return
+    path = Path(target)
+    path.unlink(missing_ok=True)
     try:
         FORMATS[path.suffix.lower()](even, path, info)
     except GeosegError:
