@@ -124,7 +124,7 @@ def timed_run(scene: Path, out: Path, model: str, precision: str) -> tuple[dict,
             process.wait()
             watcher.result()
     if process.returncode:
-        raise SystemExit(f"the run failed with exit code {process.returncode}")
+        sys.exit(f"the run failed with exit code {process.returncode}")
     seen["wall"] = time.perf_counter() - start
     return json.loads((out / "run.json").read_text()), seen
 
