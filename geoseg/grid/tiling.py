@@ -27,6 +27,10 @@ class BlockIndex(NamedTuple):
         """File-name stem of the block's piece; sorts in reading order."""
         return f"r{self.row:05d}_c{self.col:05d}"
 
+    def __str__(self) -> str:
+        """Name the block for people."""
+        return f"row {self.row}, column {self.col}"
+
 
 class CoreIndex(NamedTuple):
     """Position of a core in the grid of cores."""
