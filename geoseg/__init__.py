@@ -6,6 +6,7 @@ In Python as on the command line::
 
     result = geoseg.run("scene.tif", out="scene_map")
     print(result.files["classes"], result.classes)
+    geoseg.vectorise("landcover.tif", out="landcover.gpkg", min_area="400m2")
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from geoseg.version import __version__
 if TYPE_CHECKING:
     from geoseg.run.events import Progress
     from geoseg.run.pipeline import RunResult
+    from geoseg.run.vectorise import VectoriseResult
 
-__all__ = ["__version__", "run"]
+__all__ = ["__version__", "run", "vectorise"]
 
 
 def run(
@@ -50,3 +52,33 @@ def run(
     folder = None if out is None else Path(out)
     chosen = RunOptions(scene=str(scene), out=folder, **options)
     return run_scene(chosen) if progress is None else run_scene(chosen, progress)
+
+
+def vectorise(
+    raster: str | Path,
+    *,
+    out: str | Path | tuple[str | Path, ...] | list[str | Path],
+    progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of VectoriseOptions, checked there
+) -> VectoriseResult:
+    """Turn a class raster into polygons; the same as ``geoseg vectorise``.
+
+    Args:
+        raster: Path or URL of a raster of whole class numbers.
+        out: File or files to make; the ending tells the format.
+        progress: Called with the events of ``geoseg.run.events``.
+        **options: Fields of ``geoseg.options.VectoriseOptions``, e.g. ``min_area``,
+            ``confidence``, ``legend``, ``overwrite``.
+
+    Returns:
+        Files, legend, pixels and area per class, number of polygons.
+
+    Raises:
+        GeosegError: In one line what is wrong; ``hint`` tells what to do.
+    """
+    from geoseg.options import VectoriseOptions  # noqa: PLC0415 - keeps "import geoseg" light
+    from geoseg.run.vectorise import vectorise as vectorise_raster  # noqa: PLC0415
+
+    files = tuple(map(Path, [out] if isinstance(out, str | Path) else out))
+    chosen = VectoriseOptions(raster=str(raster), out=files, **options)
+    return vectorise_raster(chosen) if progress is None else vectorise_raster(chosen, progress)

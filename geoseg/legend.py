@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from geoseg.errors import ModelError
 
-__all__ = ["Legend", "LegendClass"]
+__all__ = ["Legend", "LegendClass", "found_legend"]
 
+_PALETTE = (
+    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f",
+    "#ff9da7", "#86bcb6", "#d37295", "#8cd17d", "#499894", "#b6992d", "#a0cbe8", "#79706e",
+)  # fmt: skip
+_GOLDEN = 0.6180339887
 _COLOUR = re.compile(r"^#[0-9a-fA-F]{6}$")
 MAX_CLASS_ID = 254
 
@@ -90,3 +96,44 @@ class Legend:
             if item.class_id == class_id:
                 return item
         raise KeyError(class_id)
+
+
+def found_legend(
+    values: Iterable[int],
+    *,
+    names: Mapping[int, str],
+    colours: Mapping[int, str],
+    nodata_id: int = 255,
+) -> Legend:
+    """Return the legend of a class raster that says little or nothing about its classes.
+
+    Args:
+        values: Values that occur.
+        names: Names that the raster gives; a class without one is ``class 7``.
+        colours: ``#rrggbb`` that the raster gives; others come from a fixed palette.
+        nodata_id: Value that is no class.
+
+    Returns:
+        The classes that occur or have a name, by value; where there are none, one class.
+    """
+    ids = sorted(({*values, *names} - {nodata_id}) or {int(nodata_id == 0)})
+    fresh = _fresh_colours({colours[i].lower() for i in ids if i in colours})
+    taken: set[str] = set()
+    classes = []
+    for i in ids:
+        name = names.get(i, f"class {i}")
+        name = name if name not in taken else f"{name} ({i})"
+        taken.add(name)
+        classes.append(LegendClass(class_id=i, name=name, colour=colours.get(i) or next(fresh)))
+    return Legend(classes=tuple(classes), nodata_id=nodata_id)
+
+
+def _fresh_colours(used: set[str]) -> Iterator[str]:
+    """Yield colours unlike each other, first a fixed palette, then hues by the golden ratio."""
+    yield from (c for c in _PALETTE if c not in used)
+    step = 0
+    while True:
+        step += 1
+        levels = (0.45 + 0.15 * (step % 3), 0.6 + 0.12 * (step % 4))
+        red, green, blue = colorsys.hsv_to_rgb(step * _GOLDEN % 1, *levels)
+        yield "#" + "".join(f"{round(255 * part):02x}" for part in (red, green, blue))

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from geoseg.errors import OptionError
 
-__all__ = ["POLYGON_SUFFIXES", "RunOptions"]
+__all__ = ["POLYGON_SUFFIXES", "Outlines", "RunOptions", "VectoriseOptions"]
 
 NodataRule = Literal["any", "all"]
 StitchChoice = Literal["auto", "crop", "blend"]
@@ -20,6 +20,22 @@ POLYGON_SUFFIXES: Final = {
     "geojson": ".geojson",
 }
 """Polygon formats and their file extensions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlines:
+    """How a class map becomes polygons, in pixels of its grid."""
+
+    min_px: int = 1
+    """Least pixels of a region; 1 keeps all."""
+    simplify_px: float = 0.0
+    """Tolerance of simplified outlines; 0 keeps every corner."""
+    smooth: bool = False
+    """Take the staircase out of the outlines."""
+    dissolve: bool = False
+    """One multipolygon per class."""
+    crs: str | None = None
+    """CRS of the vertices; None keeps that of the map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +86,14 @@ class RunOptions:
     """Least area of a region, as ``100m2`` or ``16px``; smaller ones join a neighbour."""
     keep_raw: bool = False
     """Also write the class raster with its small regions, ``classes_raw.tif``."""
+    simplify: str | None = None
+    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0``."""
     smooth: bool = False
     """Take the staircase out of the polygons."""
+    dissolve: bool = False
+    """One multipolygon per class instead of one polygon per region."""
+    crs: str | None = None
+    """CRS of the polygons, as ``EPSG:4326``; default the scene's."""
     overwrite: bool = False
     """Replace the results of an earlier run."""
 
@@ -108,7 +130,58 @@ class RunOptions:
             if getattr(self, name) not in allowed:
                 msg = f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}"
                 raise OptionError(msg)
-        unknown = [f for f in self.formats if f not in POLYGON_SUFFIXES]
-        if unknown:
-            msg = f"polygon format {unknown[0]!r} is unknown"
-            raise OptionError(msg, hint=f"Known: {', '.join(POLYGON_SUFFIXES)}.")
+        _check_formats(self.formats)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectoriseOptions:
+    """Options of ``geoseg vectorise``; every field has the default of its flag."""
+
+    raster: str
+    """Path or URL of the class raster."""
+    out: tuple[Path, ...]
+    """Files to make; the ending tells the format."""
+    formats: tuple[str, ...] = ()
+    """Formats to write beside the first file, under its name."""
+    band: int | None = None
+    """1-based band of the classes; may be left out where there is one."""
+    nodata: int | None = None
+    """A value that is nodata beside what the file declares."""
+    confidence: str | None = None
+    """Raster of confidences on the same grid."""
+    legend: str | None = None
+    """Classes as ``id:name:#rrggbb,...``, or a JSON or CSV file; default the raster's own."""
+    min_area: str | None = None
+    """Least area of a region, as ``100m2`` or ``16px``; smaller ones join a neighbour."""
+    simplify: str | None = None
+    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0``."""
+    smooth: bool = False
+    """Take the staircase out of the polygons."""
+    dissolve: bool = False
+    """One multipolygon per class instead of one polygon per region."""
+    crs: str | None = None
+    """CRS of the polygons, as ``EPSG:4326``; default the raster's."""
+    block_px: int | None = None
+    """Side of the unit of work and resume."""
+    workers: int | None = None
+    """Blocks worked on at a time."""
+    overwrite: bool = False
+    """Replace existing files."""
+
+    def __post_init__(self) -> None:
+        if not self.out:
+            msg = "there is no file to make"
+            raise OptionError(msg, hint="Name one, as in --out map.gpkg.")
+        for name in ("block_px", "workers", "band"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
+                raise OptionError(msg)
+        _check_formats(self.formats)
+
+
+def _check_formats(formats: tuple[str, ...]) -> None:
+    unknown = [f for f in formats if f not in POLYGON_SUFFIXES]
+    if unknown:
+        msg = f"polygon format {unknown[0]!r} is unknown"
+        raise OptionError(msg, hint=f"Known: {', '.join(POLYGON_SUFFIXES)}.")

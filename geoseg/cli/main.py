@@ -21,11 +21,14 @@ __all__ = ["cli", "main"]
 # command runs, so that --help answers without torch, dask or geopandas.
 _COMMANDS: Final = {
     "run": ("geoseg.cli.run", "run_command", "Map the land cover of one scene."),
+    "vectorise": (
+        "geoseg.cli.vectorise", "vectorise_command", "Turn any class raster into polygons.",
+    ),
     "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
     "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
     "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),
     "completion": ("geoseg.cli.completion", "completion_command", "Print shell completion."),
-}
+}  # fmt: skip
 _INTERRUPTED: Final = 130
 
 

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from geoseg.errors import GeosegError
+
 __all__ = [
-    "aoi_option", "bands_option", "configure_logging", "device_options", "expert_options",
-    "json_option", "model_option", "number_pair", "overwrite_option", "polygon_options",
-    "scene_argument", "split_names", "verbosity_options",
+    "aoi_option", "bands_option", "configure_logging", "device_options", "error_event",
+    "expert_options", "json_option", "model_option", "number_pair", "overwrite_option",
+    "polygon_options", "scene_argument", "split_names", "verbosity_options",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -76,11 +78,25 @@ json_option = click.option(
 def polygon_options(command: Command) -> Command:
     """Add what decides how a class map becomes polygons."""
     command = click.option(
+        "--crs",
+        metavar="CRS",
+        help="CRS of the polygons, e.g. EPSG:4326. [default: that of the map]",
+    )(command)
+    command = click.option(
+        "--dissolve", is_flag=True, help="One multipolygon per class, not one polygon per region."
+    )(command)
+    command = click.option(
         "--smooth/--no-smooth",
         default=False,
         show_default=True,
         help="Take the staircase out of the polygons, by less than half a pixel and without "
         "gaps or overlaps.",
+    )(command)
+    command = click.option(
+        "--simplify",
+        metavar="LENGTH",
+        help="Take corners out of the polygons, e.g. 1px or 0.5m, without gaps or overlaps; 0 "
+        "follows the pixels exactly. [default: 0]",
     )(command)
     return click.option(
         "--min-area",
@@ -142,3 +158,13 @@ def configure_logging(*, verbose: int, quiet: bool) -> None:
     logger = logging.getLogger("geoseg")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
+
+
+def error_event(error: GeosegError) -> dict[str, Any]:
+    """Return the last line of ``--json`` of a command that failed."""
+    return {
+        "event": "error",
+        "message": str(error),
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }

@@ -90,6 +90,20 @@ class _Person:
             note=f"{event.blocks_done}/{event.blocks} blocks",
         )
 
+    def _vectorise(self, event: Any) -> None:  # noqa: ANN401
+        resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
+        self._console.print(
+            f"{event.raster}\n  {event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}",
+            soft_wrap=True,
+        )
+        self._bars.update(
+            self._task,
+            description="tracing",
+            total=event.blocks,
+            completed=event.blocks_done,
+            note=f"{event.blocks_done}/{event.blocks} blocks",
+        )
+
     def _block(self, event: Any) -> None:  # noqa: ANN401
         if self._first is None:
             self._first = (event.elapsed_s, event.px_done)

@@ -13,6 +13,7 @@ from geoseg.cli.options import (
     bands_option,
     configure_logging,
     device_options,
+    error_event,
     expert_options,
     json_option,
     model_option,
@@ -138,7 +139,7 @@ def run_command(
             _run(options, as_json=as_json, quiet=quiet)
     except GeosegError as error:
         if as_json:
-            click.echo(json.dumps(_error_event(error), ensure_ascii=False))
+            click.echo(json.dumps(error_event(error), ensure_ascii=False))
         raise
 
 
@@ -149,15 +150,6 @@ def _run(options: RunOptions, *, as_json: bool, quiet: bool) -> None:
         from geoseg.run.pipeline import run  # noqa: PLC0415 - after the first sign of life
 
         run(options, progress)
-
-
-def _error_event(error: GeosegError) -> dict[str, Any]:
-    return {
-        "event": "error",
-        "message": str(error),
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
 
 
 def _show_estimate(options: RunOptions, *, as_json: bool) -> None:

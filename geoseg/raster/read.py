@@ -39,7 +39,7 @@ class PixelBox:
     window: Window
     """Where they lie in the scene."""
     values: NDArray[Any]
-    """(band, row, col), uint8 where every chosen band is, else float32."""
+    """(band, row, col), uint8 where every chosen band is, else float32; or as stored."""
     valid: NDArray[np.bool_]
     """(row, col), True where the pixel may be classified."""
 
@@ -51,13 +51,29 @@ class SceneReader:
     reader refuses to travel between processes: send the ``Scene`` instead.
     """
 
-    def __init__(self, scene: Scene, bands: tuple[int, ...], nodata_rule: NodataRule) -> None:
-        """Remember what to read; nothing is opened yet."""
+    def __init__(
+        self,
+        scene: Scene,
+        bands: tuple[int, ...],
+        nodata_rule: NodataRule,
+        *,
+        as_stored: bool = False,
+    ) -> None:
+        """Remember what to read; nothing is opened yet.
+
+        Args:
+            scene: The raster.
+            bands: 1-based bands.
+            nodata_rule: When a pixel is nodata.
+            as_stored: Return values in the type of the (first) band, whatever it is.
+        """
         self._scene = scene
         self._bands = bands
         self._rule = nodata_rule
         kinds = {scene.dtypes[b - 1] for b in bands}
         self._dtype = np.dtype(np.uint8 if kinds == {"uint8"} else np.float32)
+        if as_stored:
+            self._dtype = np.dtype(scene.dtypes[bands[0] - 1])
         self._local = threading.local()
         self._open: list[DatasetReader] = []
         self._guard = threading.Lock()

@@ -10,23 +10,30 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from geoseg.errors import GeosegError, ModelError, OutputError, RunInterruptedError
+from geoseg.errors import (
+    BlocksFailedError,
+    GeosegError,
+    ModelError,
+    OutputError,
+    RunInterruptedError,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Failure", "local_client", "map_bounded"]
+__all__ = ["Failure", "failures_error", "local_client", "map_bounded"]
 
 _log = logging.getLogger(__name__)
 _AHEAD_PER_WORKER: Final = 2
 _RETRIES: Final = 2
 _BACKOFF_S: Final = 0.5
+_LISTED_FAILURES: Final = 5
 # Trying again cannot help: the same file is damaged, the same disk full, the user said stop.
 _FINAL_ERRORS: Final = (ModelError, OutputError, RunInterruptedError)
 
@@ -142,3 +149,14 @@ def _attempt(function: Callable[[Item], Result], item: Item, attempt: int) -> Re
         _log.debug("block %s", item, exc_info=error)
         error.__cause__ = error.__context__ = None
         raise
+
+
+def failures_error(failures: Sequence[Failure], n_blocks: int) -> BlocksFailedError:
+    """Return the error that lists the blocks that failed at every try."""
+    listed = "; ".join(f"block {f.item} ({f.error})" for f in failures[:_LISTED_FAILURES])
+    more = len(failures) - _LISTED_FAILURES
+    msg = f"{len(failures)} of {n_blocks} blocks failed: {listed}"
+    return BlocksFailedError(
+        msg + (f"; and {more} more" if more > 0 else ""),
+        hint="Finished blocks are kept: mend the cause and repeat the same command.",
+    )

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["BlockDone", "Event", "Finished", "PlanReady", "Progress", "StageStarted", "Warned"]
+__all__ = [
+    "BlockDone",
+    "Event",
+    "Finished",
+    "PlanReady",
+    "Progress",
+    "StageStarted",
+    "VectoriseReady",
+    "Warned",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,22 @@ class PlanReady(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VectoriseReady(Event):
+    """A class raster is open and fits; nothing has been traced yet."""
+
+    raster: str
+    out: list[str]
+    """Files to make."""
+    blocks: int
+    blocks_done: int
+    """Blocks already finished by an interrupted run."""
+    block_px: tuple[int, int]
+    """(height, width) of a block."""
+    output_px: int
+    """Pixels of the raster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockDone(Event):
     """One block is committed."""
 
@@ -61,7 +86,7 @@ class BlockDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage after the blocks has begun: ``mosaic``, ``polygons``, ``metadata``."""
+    """A stage after the blocks: ``polygons`` or ``sieve``, ``mosaic``, ``metadata``."""
 
     stage: str
 
@@ -87,6 +112,7 @@ class Finished(Event):
 
 _KINDS: dict[type[Event], str] = {
     PlanReady: "plan",
+    VectoriseReady: "vectorise",
     BlockDone: "block",
     StageStarted: "stage",
     Warned: "warning",

@@ -61,7 +61,10 @@ def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
             grid=plan.scene.grid.subgrid(plan.output),
             legend=plan.card.legend,
             targets=list(files.values()),
-            smooth=plan.smooth,
+            simplify_px=plan.outlines.simplify_px,
+            smooth=plan.outlines.smooth,
+            dissolve=plan.outlines.dissolve,
+            crs=plan.outlines.crs,
             temp_dir=store.final,
         )
     else:
@@ -102,8 +105,8 @@ def _sieved_strips(plan: RunPlan, store: RunStore, counts: NDArray[np.int64]) ->
     write_atomically(mosaic, _mosaic(plan, store, bands))
     read = partial(_strips, mosaic)
     with written_strips(_sieved_path(store), plan.output.shape) as write:
-        for strip in sieve(read, min_px=plan.min_px, nodata_id=nodata):
-            write(strip.window, strip.classes)
+        for strip in sieve(read, min_px=plan.outlines.min_px, nodata_id=nodata):
+            write(strip.window, strip.classes.astype(np.uint8, copy=False))
             counts += np.bincount(strip.classes.ravel(), minlength=256)
             yield strip
 

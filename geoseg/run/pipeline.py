@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from geoseg.errors import BlocksFailedError, OutputError, RunInterruptedError
+from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.model.device import return_freed_pages
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 from geoseg.run.block import run_block
-from geoseg.run.cluster import Failure, local_client, map_bounded
+from geoseg.run.cluster import Failure, failures_error, local_client, map_bounded
 from geoseg.run.engine import (
     forget_stop,
     load_engine,
@@ -44,8 +44,6 @@ RESULT_NAMES: Final = (
     "item.json", "run.json",
 )  # fmt: skip
 """Every file that a run may leave in its folder."""
-
-_LISTED_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +154,7 @@ def _classify(
     finally:
         release_readers()
     if failures:
-        raise _failed(plan, failures)
+        raise failures_error(failures, len(plan.blocks()))
     return receipts
 
 
@@ -175,16 +173,6 @@ def _block_done(plan: RunPlan, receipts: dict[BlockIndex, Receipt], start: float
         px_done=sum(r.block_px for r in receipts.values()),
         output_px=plan.output.size_px,
         elapsed_s=round(time.perf_counter() - start, 3),
-    )
-
-
-def _failed(plan: RunPlan, failures: list[Failure]) -> BlocksFailedError:
-    listed = "; ".join(f"block {f.item} ({f.error})" for f in failures[:_LISTED_FAILURES])
-    more = len(failures) - _LISTED_FAILURES
-    msg = f"{len(failures)} of {len(plan.blocks())} blocks failed: {listed}"
-    return BlocksFailedError(
-        msg + (f"; and {more} more" if more > 0 else ""),
-        hint="Finished blocks are kept: mend the cause and repeat the same command.",
     )
 
 

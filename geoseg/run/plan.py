@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from geoseg.errors import OptionError
+from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, auto_batch_size, choose_device
 from geoseg.model.registry import find_model
-from geoseg.options import NodataRule, RunOptions
+from geoseg.options import NodataRule, Outlines, RunOptions, VectoriseOptions
 from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, fit_grid
 from geoseg.version import __version__
 
-__all__ = ["RunPlan", "make_plan"]
+__all__ = ["RunPlan", "make_plan", "outlines_of"]
 
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
@@ -35,7 +36,7 @@ _SMALL_CORE_PX: Final = 512
 _CORE_PX: Final = {"cpu": 1024, "gpu": 2048}
 # What one forward pass may take of the memory. It sets the window, and the window must
 # not depend on the machine, or two machines would give different maps.
-_WINDOW_BYTES: Final = {"cpu": 330e6, "gpu": 4e9}
+_WINDOW_BYTES: Final = {"cpu": 300e6, "gpu": 4e9}
 _SMALLEST_CORE_PX: Final = 256
 
 
@@ -79,12 +80,10 @@ class RunPlan:
     """Write ``seams.tif``."""
     formats: tuple[str, ...]
     """Polygon formats."""
-    min_px: int
-    """Least pixels of a region; 1 keeps all."""
+    outlines: Outlines
+    """How the polygons are drawn."""
     keep_raw: bool
     """Write ``classes_raw.tif``, the map with its small regions, too."""
-    smooth: bool
-    """Take the staircase out of the polygons."""
     out: Path
     """Result folder."""
     warnings: tuple[str, ...]
@@ -105,7 +104,7 @@ class RunPlan:
     @property
     def is_sieved(self) -> bool:
         """True where small regions are removed from the finished map."""
-        return self.min_px > 1
+        return self.outlines.min_px > 1
 
     @property
     def is_traced(self) -> bool:
@@ -207,9 +206,8 @@ def make_plan(options: RunOptions) -> RunPlan:
         scores=options.scores,
         seams=options.seams,
         formats=options.formats,
-        min_px=_min_px(options, _output_window(scene, aoi), scene),
+        outlines=outlines_of(options, scene.grid.subgrid(_output_window(scene, aoi))),
         keep_raw=options.keep_raw,
-        smooth=options.smooth,
         out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
         warnings=tuple(warnings),
     )
@@ -230,12 +228,22 @@ def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:
     return read_aoi(text, scene.grid)
 
 
-def _min_px(options: RunOptions, output: Window, scene: Scene) -> int:
-    if options.min_area is None:
-        return 1
-    from geoseg.vector.measures import min_pixels  # noqa: PLC0415 - only where needed
+def outlines_of(options: RunOptions | VectoriseOptions, grid: PixelGrid) -> Outlines:
+    """Return what the options ask of the polygons, in pixels of their grid.
 
-    return max(1, min_pixels(options.min_area, scene.grid.subgrid(output)))
+    Raises:
+        OptionError: A length or area without a unit, or in metres without a CRS.
+    """
+    from geoseg.vector.measures import length_pixels, min_pixels  # noqa: PLC0415 - where needed
+
+    area, tolerance = options.min_area, options.simplify
+    return Outlines(
+        min_px=1 if area is None else max(1, min_pixels(area, grid)),
+        simplify_px=0.0 if tolerance is None else length_pixels(tolerance, grid),
+        smooth=options.smooth,
+        dissolve=options.dissolve,
+        crs=options.crs,
+    )
 
 
 def _output_window(scene: Scene, aoi: Polygons | None) -> Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,10 @@ class ClassShare:
     """Square metres on the ground; None without a CRS or without polygons."""
     share: float
     """Part of all valid pixels, 0..1."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row as JSON values."""
+        return {**asdict(self), "share": round(self.share, 6)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +162,11 @@ def run_record(
                 "scene_cols_per_model_col": plan.scale.col_step,
             },
             "aoi": plan.aoi is not None,
-            "min_area_px": plan.min_px if plan.is_sieved else None,
-            "smooth": plan.smooth,
+            "min_area_px": plan.outlines.min_px if plan.is_sieved else None,
+            "simplify_px": plan.outlines.simplify_px,
+            "smooth": plan.outlines.smooth,
+            "dissolve": plan.outlines.dissolve,
+            "polygon_crs": plan.outlines.crs,
         },
         "digest": plan.digest,
         "result": {
@@ -167,16 +174,7 @@ def run_record(
             "valid_px": totals.valid_px,
             "polygons": n_polygons,
             "seam_disagreement": totals.seam_disagreement,
-            "classes": [
-                {
-                    "class_id": s.class_id,
-                    "class_name": s.class_name,
-                    "px_count": s.px_count,
-                    "area_m2": s.area_m2,
-                    "share": round(s.share, 6),
-                }
-                for s in shares
-            ],
+            "classes": [s.as_json() for s in shares],
         },
         "blocks": {"count": len(plan.blocks()), "empty": totals.empty_blocks},
         "windows": totals.windows,

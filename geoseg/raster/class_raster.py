@@ -1,0 +1,152 @@
+"""Class rasters that others made: which band, which names and colours, which confidence."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.errors import RasterioError
+
+from geoseg.errors import OptionError, SceneError
+from geoseg.grid.pixel_grid import PixelGrid
+from geoseg.raster.env import gdal_env, tidy_message
+from geoseg.raster.scene import Scene, open_scene
+
+__all__ = ["ClassRaster", "ConfidenceRaster", "open_class_raster", "open_confidence"]
+
+_SAME_PLACE_PX: Final = 0.01
+CONFIDENCE_STEPS: Final = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRaster:
+    """One band of whole class numbers, and what the file says about them."""
+
+    scene: Scene
+    """The file."""
+    band: int
+    """1-based band."""
+    names: tuple[tuple[int, str], ...]
+    """(value, category name), where there is a name."""
+    colours: tuple[tuple[int, str], ...]
+    """(value, ``#rrggbb``) of the colour table, transparent entries left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfidenceRaster:
+    """A raster of confidences on the grid of a class raster."""
+
+    scene: Scene
+    """The file; its first band."""
+    scale: float
+    """Confidence 0..1 is ``scale * stored + offset``."""
+    offset: float
+    """See ``scale``."""
+
+
+def open_class_raster(address: str, band: int | None) -> ClassRaster:
+    """Read the header of a class raster.
+
+    Args:
+        address: Path or URL.
+        band: 1-based band; may be left out where there is one.
+
+    Raises:
+        SceneError: No raster, or a band of other than whole numbers.
+        OptionError: Several bands and none chosen, or one that is not there.
+    """
+    scene = open_scene(address)
+    chosen = _choose_band(scene, band)
+    kind = np.dtype(scene.dtypes[chosen - 1]).kind
+    if kind not in "iu":
+        msg = f"{scene.label} holds {scene.dtypes[chosen - 1]} values, expected whole class numbers"
+        raise SceneError(msg, hint="Convert it first, e.g. gdal_translate -ot Byte IN OUT.")
+    names, colours = _categories(scene, chosen)
+    return ClassRaster(scene=scene, band=chosen, names=names, colours=colours)
+
+
+def _choose_band(scene: Scene, band: int | None) -> int:
+    data = [i for i in range(1, scene.n_bands + 1) if i != scene.alpha_band]
+    if band is None and len(data) == 1:
+        return data[0]
+    if band in data:
+        return band
+    listing = ", ".join(f"{i} {scene.band_names[i - 1]}" for i in data)
+    if band is None:
+        msg = f"{scene.label} has {len(data)} bands ({listing}), a class map is one"
+        raise OptionError(msg, hint="Say which one holds the classes, e.g. --band 1.")
+    msg = f"{scene.label} has no band {band}; it has {listing}"
+    raise OptionError(msg, hint="Say which one holds the classes with --band.")
+
+
+def _categories(
+    scene: Scene, band: int
+) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
+    """Return category names and colours, which GDAL tells best through a VRT's text."""
+    with tempfile.TemporaryDirectory(prefix="geoseg-") as folder:
+        vrt = Path(folder) / "header.vrt"
+        try:
+            with gdal_env():
+                rasterio.shutil.copy(scene.gdal_name, str(vrt), driver="VRT")
+        except RasterioError as error:
+            msg = f"cannot read the header of {scene.label}: {tidy_message(error)}"
+            raise SceneError(msg) from error
+        root = ET.fromstring(vrt.read_text(encoding="utf-8"))  # noqa: S314 - GDAL's own text
+    element = root.findall("VRTRasterBand")[band - 1]
+    names = [(e.text or "").strip() for e in element.iterfind("CategoryNames/Category")]
+    colours = [
+        (value, "#" + "".join(f"{int(entry.get(c, '0')):02x}" for c in ("c1", "c2", "c3")))
+        for value, entry in enumerate(element.iterfind("ColorTable/Entry"))
+        if entry.get("c4") != "0"
+    ]
+    return tuple((v, name) for v, name in enumerate(names) if name), tuple(colours)
+
+
+def open_confidence(address: str, grid: PixelGrid) -> ConfidenceRaster:
+    """Read the header of a confidence raster that lies on ``grid``.
+
+    Stored values are scaled as the file says; without that, floats are 0 to 1 and bytes
+    0 to 250, as geoseg writes them.
+
+    Raises:
+        SceneError: No raster, another grid, or numbers whose scale is unknown.
+    """
+    scene = open_scene(address)
+    _require_same_grid(scene, grid)
+    with gdal_env(), rasterio.open(scene.gdal_name) as dataset:
+        scale, offset = float(dataset.scales[0]), float(dataset.offsets[0])
+    dtype = np.dtype(scene.dtypes[0])
+    if (scale, offset) == (1.0, 0.0) and dtype.kind != "f":
+        if dtype != np.uint8:
+            msg = f"{scene.label} holds {dtype} values without a scale"
+            hint = "A confidence raster holds 0 to 1 as floats, 0 to 250 as bytes, or has a scale."
+            raise SceneError(msg, hint=hint)
+        scale = 1 / CONFIDENCE_STEPS
+    return ConfidenceRaster(scene=scene, scale=scale, offset=offset)
+
+
+def _require_same_grid(scene: Scene, grid: PixelGrid) -> None:
+    other = scene.grid
+    if (other.height, other.width) != (grid.height, grid.width):
+        found = f"{other.width} x {other.height} pixels, expected {grid.width} x {grid.height}"
+    elif (other.crs is None) != (grid.crs is None) or (other.crs and other.crs != grid.crs):
+        found = "another CRS"
+    elif _shift_px(other, grid) > _SAME_PLACE_PX:
+        found = f"pixels that lie {_shift_px(other, grid):.2f} pixels off"
+    else:
+        return
+    msg = f"the confidence raster {scene.label} does not fit the class raster: it has {found}"
+    raise SceneError(msg, hint="Both must have one grid; gdalwarp can put it there.")
+
+
+def _shift_px(other: PixelGrid, grid: PixelGrid) -> float:
+    """Return how far corners of one grid lie from those of the other, in pixels."""
+    back = ~grid.transform
+    pairs = zip(other.corners, grid.corners, strict=True)
+    return max(float(np.hypot(*np.subtract(back @ one, back @ two))) for one, two in pairs)
