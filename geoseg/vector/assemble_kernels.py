@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,29 @@ from geoseg.vector.compiled import compiled, compiled_into_callers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["region_areas", "write_multipolygons_wkb", "write_polygons_wkb"]
+__all__ = [
+    "placed",
+    "placed_exactly",
+    "region_areas",
+    "write_multipolygons_wkb",
+    "write_polygons_wkb",
+]
+
+
+def _placed(places: NDArray[Any], transform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return world x, y (n, 2) of row, col (n, 2) through an affine transform (2, 3)."""
+    world = np.empty((len(places), 2))
+    for i in range(len(places)):
+        row, col = places[i, 0], places[i, 1]
+        for axis in range(2):
+            along, down, origin = transform[axis]
+            world[i, axis] = along * col + down * row + origin
+    return world
+
+
+placed = compiled("float64[:, ::1](float64[:, ::1], float64[:, ::1])")(_placed)
+placed_exactly = compiled("float64[:, ::1](int32[:, ::1], float64[:, ::1])")(_placed)
+"""The same for places on the lattice."""
 
 
 @compiled_into_callers
@@ -72,6 +94,14 @@ def _put_count(out: NDArray[np.uint8], at: int, value: int) -> int:
     return at + 4
 
 
+@compiled_into_callers
+def _copy(
+    source: NDArray[np.uint8], start: int, out: NDArray[np.uint8], at: int, count: int
+) -> None:
+    """Copy bytes."""
+    out[at : at + count] = source[start : start + count]
+
+
 @compiled(
     "void(int64[::1], int64[::1], float64[:, ::1], boolean, int32[::1], uint8[::1],"
     " float64[:, ::1])"
@@ -96,7 +126,7 @@ def write_polygons_wkb(
         out: Bytes of all polygons; written.
         bounds: (n, 4) left, bottom, right, top; written.
     """
-    raw = world.view(np.uint8)
+    raw = world.view(np.uint8).ravel()
     for region in range(len(rings) - 1):
         at = int(offsets[region])
         out[at] = 1
@@ -105,12 +135,14 @@ def write_polygons_wkb(
         for k in range(rings[region], rings[region + 1]):
             first, count = corners[k], corners[k + 1] - corners[k]
             at = _put_count(out, at, count + 1)
-            for i in range(count + 1):
-                step = count - i if reverse else i
-                source = raw[first + step % count]
-                for byte in range(16):
-                    out[at + byte] = source[byte]
-                at += 16
+            if reverse:
+                for i in range(count):
+                    _copy(raw, 16 * int(first + (count - i) % count), out, at + 16 * i, 16)
+            else:
+                _copy(raw, 16 * int(first), out, at, 16 * int(count))
+            at += 16 * int(count)
+            _copy(raw, 16 * int(first), out, at, 16)
+            at += 16
         outer = world[corners[rings[region]] : corners[rings[region] + 1]]
         bounds[region, 0], bounds[region, 1] = outer[:, 0].min(), outer[:, 1].min()
         bounds[region, 2], bounds[region, 3] = outer[:, 0].max(), outer[:, 1].max()
@@ -139,5 +171,4 @@ def write_multipolygons_wkb(
         at = _put_count(out, at + 1, 6)
         at = _put_count(out, at, groups[g + 1] - groups[g])
         first = int(offsets[groups[g]])
-        for byte in range(int(offsets[groups[g + 1]]) - first):
-            out[at + byte] = data[first + byte]
+        _copy(data, first, out, at, int(offsets[groups[g + 1]]) - first)

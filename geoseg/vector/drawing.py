@@ -1,5 +1,7 @@
 """From corners of pixels to the lines of a map: simplified or smoothed, then placed."""
 
+# ruff: noqa: PLC0415 - heavy libraries load when they are needed
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -96,10 +98,11 @@ class Drawing:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return rings as first vertices (k + 1,) and world x, y of the vertices (p, 2)."""
         drawn: NDArray[np.int32] | NDArray[np.float64] = places
-        is_fixed = is_node | self._on_frame_corner(places)
         if self._smooth:
+            is_fixed = is_node | self._on_frame_corner(places)
             corners, drawn = smoothed(corners, places, is_fixed)
         elif self.traced is not None:
+            is_fixed = is_node | self._on_frame_corner(places)
             corners, drawn = simplify_arcs(
                 corners, places, is_fixed, self.traced,
                 tolerance_px=self._simplify_px, method=self._method,
@@ -117,9 +120,8 @@ class Drawing:
         return on_both
 
     def _placed(self, places: NDArray[np.int32] | NDArray[np.float64]) -> NDArray[np.float64]:
+        from geoseg.vector.assemble_kernels import placed, placed_exactly
+
+        place = placed_exactly if places.dtype == np.int32 else placed
         t = self._grid.transform
-        row, col = places[:, 0], places[:, 1]
-        world = np.empty((len(places), 2))
-        world[:, 0] = t.a * col + t.b * row + t.c
-        world[:, 1] = t.d * col + t.e * row + t.f
-        return world
+        return place(places, np.array([[t.a, t.b, t.c], [t.d, t.e, t.f]]))

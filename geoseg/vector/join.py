@@ -173,8 +173,8 @@ class _Front:
         n_old, n_new = len(self._places), len(order)
         if self._traced is not None:
             self._traced.add(places)
-        self._places = np.concatenate([self._places, places[order]])
-        self._sides = np.concatenate([self._sides, sides[order]])
+        self._places = np.concatenate([self._places, places.take(order, axis=0)])
+        self._sides = np.concatenate([self._sides, sides.take(order, axis=0)])
         self._edges = np.concatenate([self._edges, np.zeros(n_new, dtype=np.uint8)])
         self._done = np.concatenate([self._done, np.zeros(n_new, dtype=np.uint8)])
         self._links = np.concatenate([self._links, np.empty((n_new, 4), dtype=np.int32)])
@@ -194,8 +194,8 @@ class _Front:
             region=region,
             hole=hole,
             corners=begins,
-            places=self._places[corners],
-            is_node=np.bitwise_count(self._edges[corners]) > 2,  # noqa: PLR2004
+            places=self._places.take(corners, axis=0),
+            is_node=np.bitwise_count(self._edges.take(corners)) > 2,  # noqa: PLR2004
         )
         rings = self._rings.plus(closed)
         is_open = np.zeros(len(self._class) + 1, dtype=np.bool_)
@@ -204,7 +204,9 @@ class _Front:
         if self._groups is not None:
             is_open = self._groups.open_together(is_open)
         complete = self._complete(rings, ~is_open)
-        self._keep(waiting > 0, rings.take(np.flatnonzero(is_open[rings.region])), is_open)
+        self._keep(
+            np.flatnonzero(waiting), rings.take(np.flatnonzero(is_open[rings.region])), is_open
+        )
         return complete
 
     def _complete(self, rings: Rings, is_complete: NDArray[np.bool_]) -> Regions:
@@ -236,25 +238,26 @@ class _Front:
             groups=groups,
         )
 
-    def _keep(self, corner: NDArray[np.bool_], rings: Rings, region: NDArray[np.bool_]) -> None:
+    def _keep(self, corner: NDArray[np.intp], rings: Rings, region: NDArray[np.bool_]) -> None:
         """Drop everything else and renumber what is kept."""
-        numbers, corner_numbers = _numbering(region), _numbering(corner)
+        numbers = _numbering(np.flatnonzero(region), len(region))
+        corner_numbers = _numbering(corner, len(self._places))
         self._class, self._stats = self._class[region], self._stats[region]
         if self._groups is not None:
             self._groups.keep(region, numbers)
         self._last_row = numbers[self._last_row]
         self._rings = replace(rings, region=numbers[rings.region])
-        self._places, self._edges = self._places[corner], self._edges[corner]
-        self._done = self._done[corner]
-        self._sides = numbers[self._sides[corner]]
-        self._links = corner_numbers[self._links[corner]]
+        self._places = self._places.take(corner, axis=0)
+        self._edges, self._done = self._edges.take(corner), self._done.take(corner)
+        self._sides = numbers[self._sides.take(corner, axis=0)]
+        self._links = corner_numbers[self._links.take(corner, axis=0)]
         self._open_below = corner_numbers[self._open_below]
 
 
-def _numbering(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _numbering(kept: NDArray[np.intp], count: int) -> NDArray[np.int32]:
     """Return new indices of the kept ones, -1 for the others and for index -1."""
-    numbers = np.full(len(kept) + 1, -1, dtype=np.int32)
-    numbers[:-1][kept] = np.arange(np.count_nonzero(kept), dtype=np.int32)
+    numbers = np.full(count + 1, -1, dtype=np.int32)
+    numbers[kept] = np.arange(len(kept), dtype=np.int32)
     return numbers
 
 
@@ -266,7 +269,7 @@ def _renumbered(block: BlockTrace, numbers: NDArray[np.int32]) -> BlockTrace:
     """Return a block whose region i is called ``numbers[i]``; ``numbers[-1]`` is -1."""
     return replace(
         block,
-        sides=numbers[block.sides],
+        sides=numbers.take(block.sides),
         top=numbers[block.top],
         right=numbers[block.right],
         bottom=numbers[block.bottom],

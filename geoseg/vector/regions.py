@@ -59,8 +59,8 @@ class Rings:
             region=self.region[which],
             hole=self.hole[which],
             corners=corners,
-            places=self.places[source],
-            is_node=self.is_node[source],
+            places=self.places.take(source, axis=0),
+            is_node=self.is_node.take(source),
         )
 
     def plus(self, other: Rings) -> Rings:

@@ -114,7 +114,7 @@ def trace_block(
     return BlockTrace(
         window=window,
         places=places,
-        sides=numbers[sides],
+        sides=numbers.take(sides),
         region_class=region_class,
         region_stats=stats[:n_regions].copy(),
         top=numbers[border[0, : window.width]],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "check_format", "write_layer"]
 
 _ROWS_PER_BATCH = 32_768
+_BYTES_PER_BATCH = 8 * 2**20
 _RFC7946_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
 
@@ -115,19 +116,30 @@ def _write_geoparquet(batches: pa.RecordBatchReader, path: Path, info: LayerInfo
 
 
 def _even_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in batches of one size, so that no file shows how they arrived."""
+    """Yield the rows in batches that no file shows how they arrived, and that stay small.
+
+    A batch ends with the row that makes it full: of rows, or of bytes of geometry.
+    """
+    import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows, size = 0, 0
     for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        while rows >= _ROWS_PER_BATCH:
-            table = pa.Table.from_batches(held)
-            yield from table.slice(0, _ROWS_PER_BATCH).combine_chunks().to_batches()
-            held = table.slice(_ROWS_PER_BATCH).to_batches()
-            rows -= _ROWS_PER_BATCH
+        lengths = pc.binary_length(batch.column(0)).to_numpy(zero_copy_only=False)
+        ends = np.cumsum(lengths, dtype=np.int64)
+        first = 0
+        while first < len(ends):
+            before = ends[first - 1] if first else 0
+            last = int(np.searchsorted(ends, before + _BYTES_PER_BATCH - size)) + 1
+            last = min(last, first + _ROWS_PER_BATCH - rows, len(ends))
+            held.append(batch.slice(first, last - first))
+            rows, size = rows + last - first, size + int(ends[last - 1] - before)
+            first = last
+            if rows == _ROWS_PER_BATCH or size >= _BYTES_PER_BATCH:
+                yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+                held, rows, size = [], 0, 0
     if rows:
         yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
