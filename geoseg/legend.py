@@ -25,7 +25,7 @@ class LegendClass:
     """One class of a map."""
 
     class_id: int
-    """Pixel value in the class raster, 0 to 254."""
+    """Pixel value in the class raster, 0 to 254 in maps of geoseg's own."""
     name: str
     """Name as people read it, unique within the legend."""
     colour: str
@@ -34,9 +34,6 @@ class LegendClass:
     """What belongs to the class, one sentence."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.class_id <= MAX_CLASS_ID:
-            msg = f"class id {self.class_id} is outside 0..{MAX_CLASS_ID}"
-            raise ModelError(msg)
         if not self.name.strip():
             msg = f"class {self.class_id} has no name"
             raise ModelError(msg)
@@ -62,6 +59,8 @@ class Legend:
     """Channel k of the scores belongs to ``classes[k]``."""
     nodata_id: int = 255
     """Pixel value of everything that has no class; never a class id."""
+    wide: bool = False
+    """Ids are any numbers of four bytes, in class rasters that others made."""
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -75,9 +74,15 @@ class Legend:
         if self.nodata_id in ids:
             msg = f"nodata id {self.nodata_id} is also the id of a class"
             raise ModelError(msg)
-        if not 0 <= self.nodata_id <= 255:  # noqa: PLR2004 - uint8
-            msg = f"nodata id {self.nodata_id} is outside 0..255"
+        if self.wide:
+            return
+        if not 0 <= self.nodata_id <= MAX_CLASS_ID + 1:
+            msg = f"nodata id {self.nodata_id} is outside 0..{MAX_CLASS_ID + 1}"
             raise ModelError(msg)
+        for class_id in ids:
+            if not 0 <= class_id <= MAX_CLASS_ID:
+                msg = f"class id {class_id} is outside 0..{MAX_CLASS_ID}"
+                raise ModelError(msg)
 
     def __iter__(self) -> Iterator[LegendClass]:
         return iter(self.classes)
@@ -125,7 +130,7 @@ def found_legend(
         name = name if name not in taken else f"{name} ({i})"
         taken.add(name)
         classes.append(LegendClass(class_id=i, name=name, colour=colours.get(i) or next(fresh)))
-    return Legend(classes=tuple(classes), nodata_id=nodata_id)
+    return Legend(classes=tuple(classes), nodata_id=nodata_id, wide=True)
 
 
 def _fresh_colours(used: set[str]) -> Iterator[str]:

@@ -19,7 +19,9 @@ _NAME_KEYS: Final = ("name", "class_name")
 _COLOUR_KEYS: Final = ("colour", "color", "color_hint")
 
 
-def read_legend(text: str, *, nodata_id: int = 255, flag: str = "--classes") -> Legend:
+def read_legend(
+    text: str, *, nodata_id: int = 255, wide: bool = False, flag: str = "--classes"
+) -> Legend:
     """Read ``id:name:#rrggbb,...``, or the ``.json`` or ``.csv`` file of that name.
 
     A JSON file holds a list of objects, or an object with such a list under ``classes``;
@@ -34,7 +36,7 @@ def read_legend(text: str, *, nodata_id: int = 255, flag: str = "--classes") -> 
             classes = [_from_record(record) for record in _records(path)]
         else:
             classes = [_from_part(part) for part in text.split(",")]
-        return Legend(classes=tuple(classes), nodata_id=nodata_id)
+        return Legend(classes=tuple(classes), nodata_id=nodata_id, wide=wide)
     except (ModelError, OptionError) as error:
         msg = f"{flag}: {error}"
         raise OptionError(msg, hint=_HINT) from error

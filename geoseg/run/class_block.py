@@ -14,11 +14,20 @@ from geoseg.grid.window import Window
 from geoseg.raster.class_raster import CONFIDENCE_STEPS, ConfidenceRaster
 from geoseg.raster.read import SceneReader
 from geoseg.raster.scene import Scene
-from geoseg.run.class_plan import ClassPlan
+from geoseg.run.class_plan import NO_VALUE, ClassPlan
 from geoseg.run.store import RunStore
+from geoseg.vector.strip import Strip
 from geoseg.vector.trace import trace_block
 
-__all__ = ["ClassRecord", "Labels", "finished_blocks", "read_labels", "release", "run_class_block"]
+__all__ = [
+    "ClassRecord",
+    "Labels",
+    "as_strip",
+    "finished_blocks",
+    "read_labels",
+    "release",
+    "run_class_block",
+]
 
 _NOT_KNOWN: Final = 255
 _guard: Final = threading.Lock()
@@ -28,8 +37,8 @@ _readers: Final[dict[tuple[object, ...], SceneReader]] = {}
 class Labels(NamedTuple):
     """Some pixels of a class raster."""
 
-    classes: NDArray[np.uint8]
-    """(row, col) class ids, nodata id where not valid."""
+    classes: NDArray[np.uint8] | NDArray[np.int32]
+    """(row, col) class ids, the plan's nodata id where not valid."""
     confidence: NDArray[np.uint8] | None
     """(row, col) 0..250, 255 where there is none."""
     problem: str | None
@@ -65,16 +74,18 @@ def run_class_block(plan: ClassPlan, block: BlockIndex) -> ClassRecord:
     store = RunStore(plan.targets[0], folder=plan.store_folder)
     window = plan.tiling.block_window(block)
     classes, confidence, problem = read_labels(plan, window)
+    found: NDArray[Any] = np.empty(0, np.int32)
     if plan.is_traced and problem is None:
         trace = trace_block(classes, confidence, window, nodata_id=plan.nodata_id)
         store.write_trace(block, trace)
-    counts = np.bincount(classes.ravel(), minlength=256)
-    counts[plan.nodata_id] = 0
+        found = np.unique(trace.region_class)
+    elif problem is None:
+        found = np.unique(classes)
     record = ClassRecord(
         row=block.row,
         col=block.col,
         px=window.size_px,
-        values=tuple(int(v) for v in np.flatnonzero(counts)),
+        values=tuple(int(v) for v in found if v != plan.nodata_id),
         problem=problem,
     )
     if problem is None:
@@ -106,22 +117,32 @@ def read_labels(plan: ClassPlan, window: Window) -> Labels:
     if plan.nodata is not None:
         valid &= values != plan.nodata
     problem = _not_a_class(plan, values, valid)
-    classes = np.where(valid, values, plan.nodata_id).astype(np.uint8)
+    classes = values.astype(plan.dtype)
+    if not valid.all():
+        classes[~valid] = plan.nodata_id
     if plan.confidence is None:
         return Labels(classes, None, problem)
     confidence, wrong = _confidence(plan.confidence, window)
     return Labels(classes, confidence, problem or wrong)
 
 
+def as_strip(plan: ClassPlan, window: Window, labels: Labels) -> Strip:
+    """Return labels as the sieve takes them: of a type that holds the nodata id too."""
+    classes = labels.classes
+    if plan.nodata_id == NO_VALUE:
+        classes = classes.astype(np.int32, copy=False)
+    return Strip(window, classes, labels.confidence)
+
+
 def _not_a_class(plan: ClassPlan, values: NDArray[Any], valid: NDArray[np.bool_]) -> str | None:
+    """Return what is wrong where a value does not fit into four bytes."""
+    if values.dtype.itemsize < 4:  # noqa: PLR2004 - bytes
+        return None
+    outside = valid & ((values <= NO_VALUE) | (values >= -NO_VALUE))
+    if not outside.any():
+        return None
     label = plan.raster.scene.label
-    outside = valid & ((values < 0) | (values > _NOT_KNOWN))
-    if outside.any():
-        value = values[outside][0]
-        return f"{label} holds the value {value}: more classes than the 0 to 254 of a byte"
-    if (valid & (values == _NOT_KNOWN)).any():
-        return f"{label} holds the value {_NOT_KNOWN}, which is no class but kept for nodata"
-    return None
+    return f"{label} holds the value {values[outside][0]}, more than a class id of four bytes"
 
 
 def _confidence(raster: ConfidenceRaster, window: Window) -> tuple[NDArray[np.uint8], str | None]:

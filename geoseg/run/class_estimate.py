@@ -13,11 +13,10 @@ import numpy as np
 from geoseg.errors import SceneError
 from geoseg.grid.window import Window
 from geoseg.legend import found_legend
-from geoseg.run.class_block import read_labels, release
+from geoseg.run.class_block import as_strip, read_labels, release
 from geoseg.run.class_plan import ClassPlan
 from geoseg.vector.polygons import write_polygons
 from geoseg.vector.sieve import sieve
-from geoseg.vector.strip import Strip
 from geoseg.vector.trace import trace_block
 
 __all__ = ["ClassEstimate", "estimate_classes"]
@@ -96,12 +95,14 @@ def _measured(plan: ClassPlan, window: Window) -> tuple[float, int, int]:
     """Return seconds, bytes of the files, and corners of a sample."""
     start = time.perf_counter()
     try:
-        classes, confidence, problem = read_labels(plan, window)
+        labels = read_labels(plan, window)
     finally:
         release()
     read_s = time.perf_counter() - start
-    if problem is not None:
-        raise SceneError(problem, hint="Name a nodata value with --nodata, or recode the raster.")
+    if labels.problem is not None:
+        hint = "Recode the raster first, or name a nodata value with --nodata."
+        raise SceneError(labels.problem, hint=hint)
+    classes, confidence, _ = labels
     values = (int(v) for v in np.unique(classes) if v != plan.nodata_id)
     legend = plan.legend or found_legend(values, names={}, colours={}, nodata_id=plan.nodata_id)
     here = Window(0, 0, window.height, window.width)
@@ -109,7 +110,7 @@ def _measured(plan: ClassPlan, window: Window) -> tuple[float, int, int]:
     start = time.perf_counter()
     trace = trace_block(classes, confidence, here, nodata_id=plan.nodata_id)
     strips = sieve(
-        lambda: [Strip(here, classes, confidence)],
+        lambda: [as_strip(plan, here, labels)],
         min_px=plan.outlines.min_px,
         nodata_id=plan.nodata_id,
     )

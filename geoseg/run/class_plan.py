@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from geoseg.errors import OptionError, OutputError
 from geoseg.grid.tiling import Tiling
@@ -25,10 +25,12 @@ from geoseg.raster.class_raster import (
 from geoseg.run.plan import outlines_of
 from geoseg.version import __version__
 
-__all__ = ["ClassPlan", "make_class_plan"]
+__all__ = ["NO_VALUE", "ClassPlan", "make_class_plan"]
 
 _BLOCK_PX: Final = 2048
-_NO_CLASS: Final = 255
+_LARGEST_BYTE: Final = 255
+NO_VALUE: Final = -(2**31)
+"""Stands for nodata where no value does: the least number of four bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,9 @@ class ClassPlan:
     nodata: int | None
     """A value that is nodata beside what the file declares."""
     nodata_id: int
-    """The value that stands for nodata in traces."""
+    """The value that stands for nodata in what is traced."""
+    dtype: Literal["uint8", "int32"]
+    """Type of what is traced."""
     confidence: ConfidenceRaster | None
     """Confidence of every pixel."""
     legend: Legend | None
@@ -95,7 +99,7 @@ class ClassPlan:
             "raster": self.raster.scene.label,
             "fingerprint": self.raster.scene.fingerprint,
             "band": self.raster.band,
-            "nodata": [self.nodata, self.nodata_id],
+            "nodata": [self.nodata, self.nodata_id, self.dtype],
             "confidence": None
             if certain is None
             else [certain.scene.label, certain.scene.fingerprint, certain.scale, certain.offset],
@@ -118,10 +122,10 @@ def make_class_plan(options: VectoriseOptions) -> ClassPlan:
     confidence = None
     if options.confidence is not None:
         confidence = open_confidence(options.confidence, grid)
-    nodata_id = _nodata_id(raster, options.nodata)
+    nodata_id, dtype = _coding(raster, options.nodata)
     legend = None
     if options.legend is not None:
-        legend = read_legend(options.legend, nodata_id=nodata_id, flag="--legend")
+        legend = read_legend(options.legend, nodata_id=nodata_id, wide=True, flag="--legend")
     warnings = []
     if grid.crs_wkt is None:
         warnings.append(
@@ -131,6 +135,7 @@ def make_class_plan(options: VectoriseOptions) -> ClassPlan:
         raster=raster,
         nodata=options.nodata,
         nodata_id=nodata_id,
+        dtype=dtype,
         confidence=confidence,
         legend=legend,
         block_shape=_block_shape(raster, options.block_px or _BLOCK_PX),
@@ -162,15 +167,22 @@ def _targets(options: VectoriseOptions) -> tuple[Path, ...]:
     return tuple(targets)
 
 
-def _nodata_id(raster: ClassRaster, wanted: int | None) -> int:
-    """Return the user's or the file's nodata value where a byte holds it, else 255."""
-    declared = raster.scene.nodata[raster.band - 1] if wanted is None else wanted
-    if declared is None or declared != int(declared) or not 0 <= declared <= _NO_CLASS:
-        if wanted is not None:
-            msg = f"--nodata must be 0 to {_NO_CLASS}, got {wanted}"
-            raise OptionError(msg)
-        return _NO_CLASS
-    return int(declared)
+def _coding(raster: ClassRaster, wanted: int | None) -> tuple[int, Literal["uint8", "int32"]]:
+    """Return the value for nodata, and the type that holds it beside all classes."""
+    scene = raster.scene
+    declared = scene.nodata[raster.band - 1] if wanted is None else wanted
+    is_byte = scene.dtypes[raster.band - 1] == "uint8"
+    if declared is not None and declared == int(declared):
+        value = int(declared)
+        if is_byte and 0 <= value <= _LARGEST_BYTE:
+            return value, "uint8"
+        if not is_byte and NO_VALUE <= value < -NO_VALUE:
+            return value, "int32"
+    if wanted is not None:
+        msg = f"--nodata {wanted} is no value of {scene.dtypes[raster.band - 1]}"
+        raise OptionError(msg)
+    is_whole = not scene.has_dataset_mask and scene.alpha_band is None
+    return NO_VALUE, "uint8" if is_byte and is_whole else "int32"
 
 
 def _block_shape(raster: ClassRaster, block_px: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from geoseg.legend import Legend, found_legend
 from geoseg.options import VectoriseOptions
 from geoseg.run.class_block import (
     ClassRecord,
+    as_strip,
     finished_blocks,
     read_labels,
     release,
@@ -135,7 +136,7 @@ def _ready(plan: ClassPlan, done: int) -> VectoriseReady:
 
 def _require_classes(record: ClassRecord) -> None:
     if record.problem is not None:
-        hint = "Name a nodata value with --nodata, or recode the raster first."
+        hint = "Recode the raster first, or name a nodata value with --nodata."
         raise SceneError(record.problem, hint=hint)
 
 
@@ -214,8 +215,7 @@ def map_strips(plan: ClassPlan) -> Iterator[Strip]:
     grid = plan.raster.scene.grid
     for row in range(0, grid.height, _STRIP_ROWS):
         window = Window(row, 0, min(_STRIP_ROWS, grid.height - row), grid.width)
-        classes, confidence, _ = read_labels(plan, window)
-        yield Strip(window, classes, confidence)
+        yield as_strip(plan, window, read_labels(plan, window))
 
 
 def _finals(plan: ClassPlan, store: RunStore) -> list[Path]:

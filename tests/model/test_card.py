@@ -156,7 +156,7 @@ LEGENDS = {
     ),
     "nodata is a class": lambda: legend_of(2, nodata_id=1),
     "nodata too large": lambda: legend_of(2, nodata_id=256),
-    "id too large": lambda: LegendClass(class_id=255, name="x", colour="#000000"),
+    "id too large": lambda: legend_of(1, nodata_id=0, first=255),
     "no name": lambda: LegendClass(class_id=1, name=" ", colour="#000000"),
     "colour": lambda: LegendClass(class_id=1, name="x", colour="#00000"),
 }
