@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 NODATA = 255
-STRIP_ROWS = 1024
+STRIP_ROWS = 512
 
 
 def make_map(path: Path, size: int, *, seed: int = 7) -> None:
@@ -62,7 +62,7 @@ def _smooth(values: np.ndarray, width: int) -> np.ndarray:
     return values
 
 
-def geoseg(source: Path, target: Path) -> None:
+def geoseg(source: Path, target: Path, *, tolerance_px: float = 0.0) -> None:
     """Write polygons with geoseg, reading the map in strips."""
     os.environ["GDAL_CACHEMAX"] = "64"  # MiB; strips are read once
     import rasterio
@@ -92,8 +92,14 @@ def geoseg(source: Path, target: Path) -> None:
             grid=grid,
             legend=Legend(classes=classes),
             targets=[target],
+            simplify_px=tolerance_px,
             temp_dir=target.parent,
         )
+
+
+def geoseg_simplified(source: Path, target: Path) -> None:
+    """Write polygons with geoseg, simplified as much as the other is: one pixel."""
+    geoseg(source, target, tolerance_px=1.0)
 
 
 def shapes(source: Path, target: Path, *, tolerance: float | None = None) -> None:
@@ -143,6 +149,7 @@ def xarray_spatial(source: Path, target: Path) -> None:
 
 CONTESTANTS = {
     "geoseg": geoseg,
+    "geoseg_simplified": geoseg_simplified,
     "shapes": shapes,
     "shapes_simplified": shapes_simplified,
     "gdal": gdal,
