@@ -74,14 +74,14 @@ def test_list_as_json(geoseg, model_folder):
     assert found["event"] == "models"
     (model,) = found["models"]
     assert (model["name"], model["folder"]) == ("tiny", str(model_folder.resolve()))
-    assert model["classes"][0] == {"id": 1, "name": "지붕", "colour": "#C02020"}
+    assert model["classes"][0] == {"id": 1, "name": "지붕", "colour": "#c02020"}
 
 
 def test_show_tells_everything_in_the_card(geoseg, model_folder):
     answer = geoseg("models", "show", model_folder)
     assert answer.code == 0
     for words in (
-        "A model for tests", "Knows nothing of the world.", "지붕", "#C02020", "red, green, blue",
+        "A model for tests", "Knows nothing of the world.", "지붕", "#c02020", "red, green, blue",
         "values 0 to 255", "0.3 to 2 m", "unet, encoder resnet18", "48 px, stitch crop",
         "(nothing): 0: 10 %", "CC0-1.0", "here", "0.50", "지붕 0.25", "none of it is true",
         "name: noise", "clouds", str(model_folder),
