@@ -22,8 +22,9 @@ from geoseg.vector.trace import trace_block
 __all__ = ["ClassEstimate", "estimate_classes"]
 
 _SAMPLE_PX: Final = 1536
+_WARM_UP_PX: Final = 64
 # Interpreter, GDAL, compiled code and the cluster.
-_BASE_BYTES: Final = 350e6
+_BASE_BYTES: Final = 450e6
 _START_S: Final = 2.0
 # Per corner while a row of blocks is joined, and per pixel of a block while it is traced.
 _CORNER_BYTES: Final = 160
@@ -67,7 +68,8 @@ def estimate_classes(plan: ClassPlan) -> ClassEstimate:
         GeosegError: The raster cannot be read, or holds no classes.
     """
     grid = plan.raster.scene.grid
-    sample = _sample_window(plan)
+    _measured(plan, _sample_window(plan, _WARM_UP_PX))  # loads libraries and compiled code
+    sample = _sample_window(plan, _SAMPLE_PX)
     spent_s, disk_bytes, corners = _measured(plan, sample)
     share = grid.window.size_px / sample.size_px
     height, width = plan.block_shape
@@ -84,10 +86,10 @@ def estimate_classes(plan: ClassPlan) -> ClassEstimate:
     )
 
 
-def _sample_window(plan: ClassPlan) -> Window:
+def _sample_window(plan: ClassPlan, side_px: int) -> Window:
     """Return a square in the middle."""
     grid = plan.raster.scene.grid
-    height, width = min(_SAMPLE_PX, grid.height), min(_SAMPLE_PX, grid.width)
+    height, width = min(side_px, grid.height), min(side_px, grid.width)
     return Window((grid.height - height) // 2, (grid.width - width) // 2, height, width)
 
 
@@ -106,7 +108,6 @@ def _measured(plan: ClassPlan, window: Window) -> tuple[float, int, int]:
     values = (int(v) for v in np.unique(classes) if v != plan.nodata_id)
     legend = plan.legend or found_legend(values, names={}, colours={}, nodata_id=plan.nodata_id)
     here = Window(0, 0, window.height, window.width)
-    trace_block(classes[:2, :2], None, Window(0, 0, *classes[:2, :2].shape))  # compiled by now
     start = time.perf_counter()
     trace = trace_block(classes, confidence, here, nodata_id=plan.nodata_id)
     strips = sieve(
