@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 NODATA = 255
-STRIP_ROWS = 512
+STRIP_ROWS = 256
 
 
 def make_map(path: Path, size: int, *, seed: int = 7) -> None:

@@ -99,7 +99,9 @@ def cards(draw: st.DrawFn) -> ModelCard:
     return ModelCard(
         name=draw(names),
         title=draw(names),
-        description=draw(st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=30)),
+        description=draw(
+            st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=30)
+        ),
         network=NetworkSpec(
             architecture="unet",
             encoder="resnet18",

@@ -50,7 +50,9 @@ def no_header(folder: Path) -> None:
 def two_tables(folder: Path) -> None:
     for number, name in enumerate(("one", "two")):
         more = {"APPEND_SUBDATASET": "YES"} if number else {}
-        write_scene(folder / "box.gpkg", texture((30, 30)), driver="GPKG", RASTER_TABLE=name, **more)
+        write_scene(
+            folder / "box.gpkg", texture((30, 30)), driver="GPKG", RASTER_TABLE=name, **more
+        )
 
 
 def reflectance(folder: Path) -> None:

@@ -43,7 +43,11 @@ def test_a_subgrid_keeps_every_pixel_in_its_place(grid: PixelGrid, data: st.Data
 
 
 @given(
-    st.floats(1e-3, 100), st.floats(1e-3, 100), st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.data()
+    st.floats(1e-3, 100),
+    st.floats(1e-3, 100),
+    st.floats(-1e6, 1e6),
+    st.floats(-1e6, 1e6),
+    st.data(),
 )
 def test_bounds_of_a_subgrid_are_rasterios_window_bounds(
     width_m: float, height_m: float, left: float, top: float, data: st.DataObject
@@ -53,9 +57,7 @@ def test_bounds_of_a_subgrid_are_rasterios_window_bounds(
     height, width = data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100))
     grid = PixelGrid(crs_wkt=None, transform=transform, height=400, width=400)
     found = grid.subgrid(Window(row, col, height, width)).bounds
-    expected = rasterio.windows.bounds(
-        rasterio.windows.Window(col, row, width, height), transform
-    )
+    expected = rasterio.windows.bounds(rasterio.windows.Window(col, row, width, height), transform)
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-6)
     assert found.left < found.right
     assert found.bottom < found.top

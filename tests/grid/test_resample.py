@@ -61,7 +61,9 @@ def test_linear_taps_give_a_ramp_back(length: int, step: float, slope: float, sh
 
 
 @given(scales, st.integers(0, 40), st.integers(1, 40))
-def test_taps_depend_on_the_absolute_position_only(scale: GridScale, first: int, count: int) -> None:
+def test_taps_depend_on_the_absolute_position_only(
+    scale: GridScale, first: int, count: int
+) -> None:
     assume(first + count <= scale.model_width)
     whole = scale.to_model_taps(Window(0, 0, 1, scale.model_width))[1]
     part = scale.to_model_taps(Window(0, first, 1, count))[1]
@@ -83,7 +85,9 @@ def test_taps_are_means_of_pixels_that_exist(scale: GridScale) -> None:
 
 
 @given(scales, st.data())
-def test_scene_windows_of_a_partition_are_a_partition(scale: GridScale, data: st.DataObject) -> None:
+def test_scene_windows_of_a_partition_are_a_partition(
+    scale: GridScale, data: st.DataObject
+) -> None:
     rows = cuts(data, scale.model_height)
     cols = cuts(data, scale.model_width)
     cover = np.zeros((scale.scene_height, scale.scene_width), np.int64)
@@ -113,9 +117,7 @@ def test_the_models_grid_covers_the_scene_and_no_pixel_more(scale: GridScale) ->
 
 def test_a_scene_pixel_belongs_to_the_model_pixel_over_its_centre() -> None:
     scale = GridScale(scene_height=10, scene_width=10, row_step=2.5, col_step=2.5)
-    owners = [
-        next(k for k in range(4) if row in range(*rows_of(scale, k))) for row in range(10)
-    ]
+    owners = [next(k for k in range(4) if row in range(*rows_of(scale, k))) for row in range(10)]
     assert owners == [int((row + 0.5) // 2.5) for row in range(10)]
 
 
@@ -167,9 +169,7 @@ def test_a_part_of_the_input_gives_the_same_bits(
     rows, cols = taps
     expected = resample_masked(values, valid, taps, (0, 0))
     cut = np.s_[rows.first : rows.last + 1, cols.first : cols.last + 1]
-    found = resample_masked(
-        values[(slice(None), *cut)], valid[cut], taps, (rows.first, cols.first)
-    )
+    found = resample_masked(values[(slice(None), *cut)], valid[cut], taps, (rows.first, cols.first))
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
 

@@ -45,7 +45,9 @@ def test_blocks_cover_every_pixel_exactly_once(tiling: Tiling) -> None:
 def test_a_block_is_the_union_of_its_cores(tiling: Tiling) -> None:
     for block in tiling.blocks():
         window = tiling.block_window(block)
-        assert sum(tiling.core_window(c).size_px for c in tiling.block_cores(block)) == window.size_px
+        assert (
+            sum(tiling.core_window(c).size_px for c in tiling.block_cores(block)) == window.size_px
+        )
         for core in tiling.block_cores(block):
             assert tiling.core_window(core).intersect(window) == tiling.core_window(core)
 
@@ -69,9 +71,7 @@ def test_windows_do_not_depend_on_the_blocks(tiling: Tiling, rows: int, cols: in
     other = replace(tiling, block_rows=rows, block_cols=cols)
 
     def pairs(t: Tiling) -> set[tuple[Window, Window]]:
-        return {
-            (t.core_window(c), t.model_window(c)) for b in t.blocks() for c in t.block_cores(b)
-        }
+        return {(t.core_window(c), t.model_window(c)) for b in t.blocks() for c in t.block_cores(b)}
 
     assert pairs(tiling) == pairs(other)
 

@@ -80,7 +80,9 @@ WRONG = {
     "range of one": lambda i: i["properties"].update({"geoseg:value_range": [5]}),
     "scalings": lambda i: i["properties"]["mlm:input"][0]["value_scaling"].clear(),
     "divisor": lambda i: i["properties"]["mlm:input"][0]["value_scaling"][0].update(stddev=0),
-    "scaling kind": lambda i: i["properties"]["mlm:input"][0]["value_scaling"][0].update(type="clip"),
+    "scaling kind": lambda i: i["properties"]["mlm:input"][0]["value_scaling"][0].update(
+        type="clip"
+    ),
     "legend size": lambda i: i["properties"]["mlm:output"][0]["classification:classes"].pop(),
     "colour": lambda i: i["properties"]["mlm:output"][0]["classification:classes"][0].update(
         color_hint="red"
@@ -88,7 +90,9 @@ WRONG = {
     "class id": lambda i: i["properties"]["mlm:output"][0]["classification:classes"][0].update(
         value=255
     ),
-    "twice": lambda i: i["properties"]["mlm:output"][0]["classification:classes"][0].update(value=1),
+    "twice": lambda i: i["properties"]["mlm:output"][0]["classification:classes"][0].update(
+        value=1
+    ),
     "nodata is a class": lambda i: i["properties"].update({"geoseg:nodata_id": 1}),
 }
 
@@ -150,7 +154,9 @@ def test_models_are_found_by_name_or_folder(tmp_path: Path) -> None:
 
 LEGENDS = {
     "no class": lambda: Legend(classes=()),
-    "same id": lambda: Legend(classes=(*legend_of(2), LegendClass(class_id=0, name="x", colour="#000000"))),
+    "same id": lambda: Legend(
+        classes=(*legend_of(2), LegendClass(class_id=0, name="x", colour="#000000"))
+    ),
     "same name": lambda: Legend(
         classes=(*legend_of(2), LegendClass(class_id=9, name="class 0", colour="#000000"))
     ),

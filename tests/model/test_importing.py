@@ -25,9 +25,7 @@ REQUEST = ImportRequest(
 
 def saved(folder: Path, architecture: str, **more: object) -> Path:
     torch.manual_seed(0)
-    network = smp.create_model(
-        architecture, encoder_weights=None, in_channels=3, classes=3, **more
-    )
+    network = smp.create_model(architecture, encoder_weights=None, in_channels=3, classes=3, **more)
     network.save_pretrained(folder)
     return folder
 

@@ -100,7 +100,9 @@ def test_temperature_flattens_scores_and_keeps_classes(
     expected = np.log(cold_scores.astype(np.float64)) / 3
     expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(warm_scores, expected, atol=1e-4)
-    np.testing.assert_array_equal(warm.labels(pixels, 0).channel, predictor.labels(pixels, 0).channel)
+    np.testing.assert_array_equal(
+        warm.labels(pixels, 0).channel, predictor.labels(pixels, 0).channel
+    )
 
 
 def test_one_output_is_the_logit_of_the_second_class(tmp_path: Path, tiny_card: ModelCard) -> None:
@@ -210,7 +212,12 @@ def test_weights_fit_completely_or_not_at_all(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("encoder_weights", "imagenet"), ("weights", "x"), ("activation", "sigmoid"), ("__class__", 1)],
+    [
+        ("encoder_weights", "imagenet"),
+        ("weights", "x"),
+        ("activation", "sigmoid"),
+        ("__class__", 1),
+    ],
 )
 def test_foreign_arguments_are_not_passed_on(name: str, value: object) -> None:
     spec = NetworkSpec(
@@ -220,7 +227,9 @@ def test_foreign_arguments_are_not_passed_on(name: str, value: object) -> None:
         build_network(spec, 3)
 
 
-@pytest.mark.parametrize("encoder", ["hf-hub:somebody/model", "tu-hf_hub:a/b", "https://x/y", "a/b"])
+@pytest.mark.parametrize(
+    "encoder", ["hf-hub:somebody/model", "tu-hf_hub:a/b", "https://x/y", "a/b"]
+)
 def test_an_encoder_address_is_refused(encoder: str) -> None:
     with pytest.raises(ModelError, match="is an address"):
         build_network(NetworkSpec(architecture="unet", encoder=encoder), 3)

@@ -35,7 +35,9 @@ LEGEND = Legend(
 WKT = rasterio.crs.CRS.from_string(UTM).to_wkt()
 
 
-def grid_of(height: int, width: int, transform: Affine = NORTH_UP, crs: str | None = WKT) -> PixelGrid:
+def grid_of(
+    height: int, width: int, transform: Affine = NORTH_UP, crs: str | None = WKT
+) -> PixelGrid:
     return PixelGrid(crs_wkt=crs, transform=transform, height=height, width=width)
 
 
@@ -207,13 +209,13 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 # Pieces ---------------------------------------------------------------------------------
 
 
-@given(
-    st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(0, 2**32 - 1)
-)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_a_piece_gives_its_bands_back(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, count: int, seed: int
 ) -> None:
-    bands = list(np.random.default_rng(seed).integers(0, 256, (count, height, width)).astype(np.uint8))
+    bands = list(
+        np.random.default_rng(seed).integers(0, 256, (count, height, width)).astype(np.uint8)
+    )
     path = tmp_path_factory.mktemp("piece") / "조각 a.tif"
     size = write_piece(path, bands)
     assert size == path.stat().st_size

@@ -45,9 +45,11 @@ def pixels_of(dtype: str, bands: int = 3) -> np.ndarray:
     if dtype == "int8":
         return (base - 128).clip(-128, 127).astype(dtype)
     if np.dtype(dtype).kind in "iu" and np.dtype(dtype).itemsize > 1:
-        return (base * 200 - (20_000 if dtype.startswith("i") else 0)).clip(
-            np.iinfo(dtype).min, np.iinfo(dtype).max
-        ).astype(dtype)
+        return (
+            (base * 200 - (20_000 if dtype.startswith("i") else 0))
+            .clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+            .astype(dtype)
+        )
     return (base / 7 - 10).astype(dtype) if dtype.startswith("f") else base.astype(dtype)
 
 
@@ -84,9 +86,7 @@ def test_every_dtype_and_nodata(tmp_path: Path, dtype: str, nodata: float | None
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout(tmp_path: Path, layout: str) -> None:
     for dtype in ("uint8", "uint16"):
-        path = write_scene(
-            tmp_path / f"{dtype}.tif", pixels_of(dtype), nodata=3, **LAYOUTS[layout]
-        )
+        path = write_scene(tmp_path / f"{dtype}.tif", pixels_of(dtype), nodata=3, **LAYOUTS[layout])
         check_against_rasterio(path, (1, 2, 3))
 
 

@@ -63,7 +63,9 @@ def test_no_georeference_at_all_is_a_grid_of_pixels(tmp_path: Path) -> None:
     assert scene.grid.transform == Affine.identity()
 
 
-@pytest.mark.parametrize("name", ["with spaces.tif", "위성 영상 (서울).tif", "Ünïcödé—'q'.tif", "a#b%20c&d.tif"])
+@pytest.mark.parametrize(
+    "name", ["with spaces.tif", "위성 영상 (서울).tif", "Ünïcödé—'q'.tif", "a#b%20c&d.tif"]
+)
 def test_any_file_name(tmp_path: Path, name: str) -> None:
     scene = open_scene(write_scene(tmp_path / name, PIXELS))
     assert scene.stem == Path(name).stem

@@ -48,7 +48,9 @@ def test_any_shape_simply_works(
     pixels[:, 0, 0] = 0 if shape != (1, 1) else 7
     scene = write_scene(tmp_path / "이름 with spaces.tif", pixels, nodata=0)
     long = {} if max(shape) < 1000 else {"window_px": 256}
-    result = mapped(scene, tiny_model, tmp_path / "결과 out", window_px=long.get("window_px", WINDOW))
+    result = mapped(
+        scene, tiny_model, tmp_path / "결과 out", window_px=long.get("window_px", WINDOW)
+    )
     valid = (pixels != 0).all(axis=0)
     with rasterio.open(result.files["classes"]) as dataset:
         found = dataset.read(1)
@@ -83,9 +85,7 @@ def check_books(result: RunResult, classes: np.ndarray) -> None:
     assert frame.is_valid.all()
 
 
-def test_a_strip_of_fifty_thousand_pixels(
-    tmp_path: Path, fake_model: Callable[..., str]
-) -> None:
+def test_a_strip_of_fifty_thousand_pixels(tmp_path: Path, fake_model: Callable[..., str]) -> None:
     pixels = texture((3, 50_000), bands=1)
     scene = write_scene(tmp_path / "a.tif", pixels)
     model = fake_model(IdentityPredictor((100, 160)), card_of(3, halo_px=16))
@@ -172,9 +172,7 @@ def test_the_item_says_where_the_map_lies(tmp_path: Path, tiny_model: Path, crs:
     assert turn > 0, "the outline is not counter-clockwise"
 
 
-def test_styles_and_layers_agree(
-    tmp_path: Path, tiny_model: Path, tiny_card: ModelCard
-) -> None:
+def test_styles_and_layers_agree(tmp_path: Path, tiny_model: Path, tiny_card: ModelCard) -> None:
     scene = write_scene(tmp_path / "a.tif", texture((60, 90)))
     result = mapped(scene, tiny_model, tmp_path / "out", scores=True, seams=True)
     check_item(result)

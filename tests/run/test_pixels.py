@@ -119,7 +119,9 @@ def test_the_nodata_rule(tmp_path: Path, fake_model: Model, rule: str) -> None:
     pixels[0, :10] = 0
     pixels[:, 20:] = 0
     scene = write_scene(tmp_path / "a.tif", pixels, nodata=0)
-    card = card_of(2, bands=("red", "green", "blue"), scaling=(BandScaling(offset=0, divisor=1),) * 3)
+    card = card_of(
+        2, bands=("red", "green", "blue"), scaling=(BandScaling(offset=0, divisor=1),) * 3
+    )
     model = fake_model(IdentityPredictor((0,)), card)
     classes, _ = layers(mapped(tmp_path, scene, model, nodata_rule=rule))
     invalid = (pixels == 0).any(axis=0) if rule == "any" else (pixels == 0).all(axis=0)
@@ -146,9 +148,7 @@ def test_ids_and_nodata_are_the_legends(tmp_path: Path, fake_model: Model) -> No
     ],
     ids=["rotated", "south-up", "mirrored"],
 )
-def test_unusual_transforms_are_kept(
-    tmp_path: Path, fake_model: Model, transform: Affine
-) -> None:
+def test_unusual_transforms_are_kept(tmp_path: Path, fake_model: Model, transform: Affine) -> None:
     values = texture((40, 30), bands=1)
     scene = write_scene(tmp_path / "a.tif", values, transform=transform)
     model = fake_model(IdentityPredictor((128,)), card_of(2))
@@ -158,9 +158,7 @@ def test_unusual_transforms_are_kept(
         np.testing.assert_array_equal(dataset.read(1), values[0] >= 128)
 
 
-def test_value_range_stretches_the_scene_onto_the_models(
-    tmp_path: Path, fake_model: Model
-) -> None:
+def test_value_range_stretches_the_scene_onto_the_models(tmp_path: Path, fake_model: Model) -> None:
     values = np.array([[[0, 500, 1000, 2000, 3000, 4000]]], np.uint16)
     scene = write_scene(tmp_path / "a.tif", values)
     recorder = Recorder(IdentityPredictor((128,)))
@@ -273,7 +271,13 @@ def test_blocks_batches_workers_and_order_do_not_change_a_byte(
     ):
         inline(number)
         result = mapped(
-            tmp_path / str(number), scene, model, window_px=40, formats=("gpkg",), scores=True, **more
+            tmp_path / str(number),
+            scene,
+            model,
+            window_px=40,
+            formats=("gpkg",),
+            scores=True,
+            **more,
         )
         found.append(digests(result))
         assert set(found[-1]) == {"classes", "confidence", "scores", "polygons_gpkg", "style"}
@@ -384,10 +388,10 @@ def test_resampled_runs_equal_the_definition(
     pixels = texture((50, 70), bands=1)
     transform = Affine(width_m, 0, 321_000, 0, -height_m, 4_158_000)
     scene = write_scene(tmp_path / "a.tif", pixels, transform=transform)
-    model = fake_model(IdentityPredictor((90, 150)), card_of(3, gsd_m=0.45, halo_px=4, stitch=stitch))
-    found = [
-        mapped(tmp_path / str(b), scene, model, window_px=28, block_px=b) for b in (20, 1000)
-    ]
+    model = fake_model(
+        IdentityPredictor((90, 150)), card_of(3, gsd_m=0.45, halo_px=4, stitch=stitch)
+    )
+    found = [mapped(tmp_path / str(b), scene, model, window_px=28, block_px=b) for b in (20, 1000)]
     assert len({digests(r)["classes"] for r in found}) == 1
     assert len({digests(r)["confidence"] for r in found}) == 1
     with rasterio.open(found[0].files["classes"]) as dataset:
@@ -397,7 +401,10 @@ def test_resampled_runs_equal_the_definition(
     assert scale.row_step == pytest.approx(0.45 / height_m, rel=2e-3)
     assert scale.col_step == pytest.approx(0.45 / width_m, rel=2e-3)
     sides = []
-    for n, m, step in ((50, scale.model_height, scale.row_step), (70, scale.model_width, scale.col_step)):
+    for n, m, step in (
+        (50, scale.model_height, scale.row_step),
+        (70, scale.model_width, scale.col_step),
+    ):
         to_model = dense("area" if step > 1 else "linear", m, n, step)
         sides.append((to_model, dense("linear", n, m, 1 / step)))
     (down, up), (across, back) = sides
@@ -447,9 +454,7 @@ def test_nodata_never_reaches_the_model(
         assert (seen == offset).mean() > 0.05, "nodata stands as the card's offset"
 
 
-def test_windows_without_valid_pixels_are_not_forwarded(
-    tmp_path: Path, fake_model: Model
-) -> None:
+def test_windows_without_valid_pixels_are_not_forwarded(tmp_path: Path, fake_model: Model) -> None:
     pixels = np.zeros((1, 100, 100), np.uint8)
     pixels[0, 45:55, 65:70] = 7  # cores of 20 px: rows 2, column 3
     scene = write_scene(tmp_path / "a.tif", pixels, nodata=0)
