@@ -141,14 +141,18 @@ def _classify(
     try:
         with local_client(plan.workers) as client:
             results = map_bounded(client, partial(_run_one, plan), missing, workers=plan.workers)
-            for _, result in results:
-                if isinstance(result, Failure):
-                    failures.append(result)
-                    continue
-                receipts[result.block] = result
-                progress(_block_done(plan, receipts, start))
+            try:
+                for _, result in results:
+                    if isinstance(result, Failure):
+                        failures.append(result)
+                        continue
+                    receipts[result.block] = result
+                    progress(_block_done(plan, receipts, start))
+            except BaseException:
+                # Before the cluster closes, which waits for its threads.
+                request_stop(plan)
+                raise
     except KeyboardInterrupt as error:
-        request_stop(plan)
         msg = f"stopped after {len(receipts)} of {len(plan.blocks())} blocks"
         raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
     finally:

@@ -143,7 +143,9 @@ class RunStore:
             OutputError: The folder cannot be written, or holds pieces of another run.
         """
         found = self._stored()
-        if found is not None and (discard or found["digest"] != key.digest):
+        # Equal digests give equal pieces, so even --overwrite loses nothing by keeping them,
+        # and a stopped run with --overwrite continues like any other.
+        if found is not None and found["digest"] != key.digest:
             if not discard:
                 changed = _differences(found["identity"], key.identity)
                 msg = (
@@ -155,7 +157,8 @@ class RunStore:
                     hint="Repeat its command to continue it, add --overwrite to start anew, "
                     "or choose another --out.",
                 )
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # Not the folder itself: it holds the lock.
+            self._plan.unlink(missing_ok=True)
             found = None
         if found is not None:
             down, across = found["layout"]
