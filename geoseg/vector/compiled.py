@@ -2,9 +2,9 @@
 
 Modules with compiled functions import numba when they are imported, so they are imported
 inside the functions that need them. A function that Python calls has one explicit
-signature: it is compiled once per installation, kept beside the source (or in numba's
-cache folder), and later processes only load it. What it calls is compiled into it, and
-costs later processes nothing.
+signature: it is compiled once per installation, kept in the user's cache folder, and
+later processes only load it. What it calls is compiled into it, and costs later processes
+nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from geoseg.user_cache import user_cache_dir
+
 __all__ = ["compiled", "compiled_into_callers"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# numba would write beside the source. Files that no installer knows stay behind when the
+# package is removed, and such a folder then hides an editable installation.
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(user_cache_dir() / "compiled")
 
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
