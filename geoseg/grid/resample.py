@@ -174,7 +174,7 @@ def resample_masked(
 
     Returns:
         The resampled values, 0 where not valid, and the mask: an output pixel is valid
-        where at least half of its weight is.
+        where any of its weight is, so that every valid input pixel is seen by the model.
     """
     rows, cols = taps
     weight = cols.apply(rows.apply(valid.astype(np.float32), -2, origin[0]), -1, origin[1])
@@ -183,6 +183,6 @@ def resample_masked(
     for band, plane in enumerate(values):
         masked = np.where(valid, plane, np.float32(0))
         out[band] = cols.apply(rows.apply(masked, -2, origin[0]), -1, origin[1]) / safe
-    is_valid = weight >= 0.5  # noqa: PLR2004 - half of the weight
+    is_valid = weight > 0
     out[:, ~is_valid] = 0
     return out, is_valid

@@ -26,7 +26,7 @@ from geoseg.run.engine import (
     request_stop,
     stop_requested,
 )
-from geoseg.run.events import BlockDone, Event, Finished, PlanReady, Progress, StageStarted, Warned
+from geoseg.run.events import BlockDone, Finished, PlanReady, Progress, StageStarted, Warned
 from geoseg.run.finish import PolygonResult, write_polygon_files, write_rasters
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, total
@@ -44,6 +44,8 @@ RESULT_NAMES: Final = (
     "item.json", "run.json",
 )  # fmt: skip
 """Every file that a run may leave in its folder."""
+_RECORD_NAME: Final = "run.json"
+"""The file that tells that a folder's results are complete: first to go, last to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,12 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
     start = time.perf_counter()
     plan = make_plan(options)
     store = RunStore(plan.out)
-    _refuse_to_overwrite(plan.out, options)
+    if plan.out.exists() and not plan.out.is_dir():
+        msg = f"{plan.out} is a file, expected a folder for the results"
+        raise OutputError(msg, hint="Choose another folder with --out.")
     with store.locked():
+        if not options.overwrite:
+            _refuse_to_overwrite(plan, store)
         key = StoreKey(plan.identity(), plan.digest, plan.layout)
         plan = plan.with_layout(store.open(key, discard=options.overwrite))
         done = store.receipts()
@@ -87,14 +93,15 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         return _finish(plan, store, total(done.values(), len(plan.card.legend)), progress, start)
 
 
-def _refuse_to_overwrite(out: Path, options: RunOptions) -> None:
-    if out.exists() and not out.is_dir():
-        msg = f"{out} is a file, expected a folder for the results"
-        raise OutputError(msg, hint="Choose another folder with --out.")
-    found = [name for name in RESULT_NAMES if (out / name).exists()]
-    if found and not options.overwrite:
-        msg = f"{out} holds results already ({found[0]})"
-        raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
+def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:
+    found = [name for name in RESULT_NAMES if (plan.out / name).exists()]
+    if not found:
+        return
+    # A run that was killed while its files moved to their names is continued: see _publish.
+    if store.holds(plan.digest) and _RECORD_NAME not in found:
+        return
+    msg = f"{plan.out} holds results already ({found[0]})"
+    raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
 
 
 def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress) -> None:
@@ -131,7 +138,9 @@ def _classify(
         RunInterruptedError: Ctrl-C or SIGTERM; the same command continues.
     """
     receipts = dict(done)
-    missing = [block for block in plan.blocks() if block not in receipts]
+    blocks = plan.blocks()
+    missing = [block for block in blocks if block not in receipts]
+    px_done = sum(r.block_px for r in receipts.values())
     failures: list[Failure] = []
     if not missing:
         return receipts
@@ -147,18 +156,27 @@ def _classify(
                         failures.append(result)
                         continue
                     receipts[result.block] = result
-                    progress(_block_done(plan, receipts, start))
+                    px_done += result.block_px
+                    progress(
+                        BlockDone(
+                            blocks_done=len(receipts),
+                            blocks=len(blocks),
+                            px_done=px_done,
+                            output_px=plan.output.size_px,
+                            elapsed_s=round(time.perf_counter() - start, 3),
+                        )
+                    )
             except BaseException:
                 # Before the cluster closes, which waits for its threads.
                 request_stop(plan)
                 raise
     except KeyboardInterrupt as error:
-        msg = f"stopped after {len(receipts)} of {len(plan.blocks())} blocks"
+        msg = f"stopped after {len(receipts)} of {len(blocks)} blocks"
         raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
     finally:
         release_readers()
     if failures:
-        raise failures_error(failures, len(plan.blocks()))
+        raise failures_error(failures, len(blocks))
     return receipts
 
 
@@ -168,16 +186,6 @@ def _run_one(plan: RunPlan, block: BlockIndex) -> Receipt:
     if plan.device.is_cpu:
         return_freed_pages()
     return receipt
-
-
-def _block_done(plan: RunPlan, receipts: dict[BlockIndex, Receipt], start: float) -> Event:
-    return BlockDone(
-        blocks_done=len(receipts),
-        blocks=len(plan.blocks()),
-        px_done=sum(r.block_px for r in receipts.values()),
-        output_px=plan.output.size_px,
-        elapsed_s=round(time.perf_counter() - start, 3),
-    )
 
 
 def _finish(
@@ -257,9 +265,14 @@ def _write_metadata(
 
 
 def _publish(out: Path, store: RunStore) -> None:
-    """Move finished files to their names, ``run.json`` last; old results go away."""
+    """Move finished files to their names; old results go away.
+
+    The record is removed first and comes back last, so that a folder with a record holds
+    the results of one run, whenever the power goes.
+    """
     try:
-        for name in RESULT_NAMES:
+        (out / _RECORD_NAME).unlink(missing_ok=True)
+        for name in (*(n for n in RESULT_NAMES if n != _RECORD_NAME), _RECORD_NAME):
             source = store.final / name
             if source.exists():
                 os.replace(source, out / name)
@@ -267,5 +280,4 @@ def _publish(out: Path, store: RunStore) -> None:
                 (out / name).unlink(missing_ok=True)
     except OSError as error:
         msg = f"cannot write to {out}: {error.strerror or error}"
-        hint = "The finished files are in its folder .geoseg/final."
-        raise OutputError(msg, hint=hint) from error
+        raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error

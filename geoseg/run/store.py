@@ -30,6 +30,8 @@ __all__ = ["Receipt", "RunStore", "StoreKey", "place", "write_atomically"]
 
 _log = logging.getLogger(__name__)
 STORE_NAME = ".geoseg"
+# What flock, lockf and Windows say of a lock that somebody else holds.
+_HELD_ERRNOS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 _DISK_HINT = "Is the disk full, or the folder read-only?"
 
 
@@ -87,7 +89,7 @@ def _appearing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("rb+") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -167,11 +169,17 @@ class RunStore:
         return key.layout
 
     def _stored(self) -> dict[str, Any] | None:
+        stored: dict[str, Any]
         try:
-            stored: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))
+            stored = json.loads(self._plan.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return stored if {"digest", "identity", "layout"} <= stored.keys() else None
+        return stored if _is_plan(stored) else None
+
+    def holds(self, digest: str) -> bool:
+        """Tell whether the pieces here were made from what ``digest`` stands for."""
+        stored = self._stored()
+        return stored is not None and stored["digest"] == digest
 
     def _create(self, key: StoreKey) -> None:
         try:
@@ -186,17 +194,44 @@ class RunStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the store for this process; a second run on the same output is refused."""
+        """Hold the store for this process; a second run on the same output is refused.
+
+        A folder that holds nothing afterwards is taken away again.
+
+        Raises:
+            OutputError: Another run holds it, or the folder cannot be written.
+        """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = self._opened_lock()
+        except OutputError:
+            raise
         except OSError as error:
             msg = f"cannot write to {self.folder.parent}: {error.strerror or error}"
             raise OutputError(msg, hint="Choose a writable folder with --out.") from error
         try:
-            _lock(handle, self._out)
             yield
         finally:
+            if not (self._plan.exists() or self.pieces.exists()):
+                self.remove()
+            os.close(handle)
+
+    def _opened_lock(self) -> int:
+        """Return the descriptor of the lock file, locked."""
+        path = self.folder / "lock"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                _lock(handle, self._out)
+                # The run before may have removed its store between the two calls above;
+                # a lock on a file without a name would hold nobody off.
+                if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                    return handle
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(handle)
+                raise
             os.close(handle)
 
     def piece_path(self, block: BlockIndex) -> Path:
@@ -262,6 +297,15 @@ class RunStore:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _is_plan(stored: object) -> bool:
+    """Tell whether ``plan.json`` has the form that ``StoreKey`` gives it."""
+    match stored:
+        case {"digest": str(), "identity": dict(), "layout": [int(down), int(across)]}:
+            return down > 0 and across > 0
+        case _:
+            return False
+
+
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     fresh = json.loads(json.dumps(new))
     return [key for key in fresh if old.get(key) != fresh[key]] or ["version"]
@@ -279,5 +323,9 @@ def _lock(handle: int, out: Path) -> None:
     try:
         lock()
     except OSError as error:
+        if error.errno not in _HELD_ERRNOS:
+            # Some network file systems have no locks. Runs there work, unguarded.
+            _log.warning("%s cannot be locked (%s): start no second run on it", out, error)
+            return
         msg = f"another geoseg run is writing to {out}"
         raise OutputError(msg, hint="Wait for it, or choose another --out.") from error

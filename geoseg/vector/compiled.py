@@ -22,8 +22,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # numba would write beside the source. Files that no installer knows stay behind when the
 # package is removed, and such a folder then hides an editable installation.
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(user_cache_dir() / "compiled")
+_numba_config: Any = numba.config  # its settings are set at run time, unknown to type checkers
+if not _numba_config.CACHE_DIR:
+    _numba_config.CACHE_DIR = str(user_cache_dir() / "compiled")
 
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:

@@ -130,6 +130,66 @@ def test_results_are_not_overwritten_unasked(
         assert dataset.shape == (40, 50)
 
 
+def test_a_refused_run_leaves_nothing(tmp_path: Path, tiny_model: Path, geoseg: Geoseg) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50)))
+    out = tmp_path / "a_geoseg"
+    out.mkdir()
+    (out / "classes.tif").write_text("mine")
+    assert geoseg("run", scene, "--model", tiny_model).returncode == 1
+    assert [p.name for p in out.iterdir()] == ["classes.tif"]
+
+
+def test_an_overwriting_run_continues_like_any_other(
+    tmp_path: Path, scene: Path, tiny_model: Path, start: Start, geoseg: Geoseg,
+    expected: dict[str, str],
+) -> None:  # fmt: skip
+    """Old results stay until the new ones are there, and finished blocks are kept."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("old")
+    command = ("run", scene, "--model", tiny_model, "--out", "out", "--overwrite", *FINE)
+    process = start(*command)
+    process.wait_for("block", 6)
+    process.send(signal.SIGKILL)
+    process.end()
+    assert (out / "run.json").read_text() == "old"
+    done = geoseg(*command)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["blocks_done"] >= 6
+    assert digests(out) == expected
+
+
+def test_killed_while_files_move_to_their_names(
+    tmp_path: Path, scene: Path, tiny_model: Path, start: Start, geoseg: Geoseg,
+    expected: dict[str, str],
+) -> None:  # fmt: skip
+    """Some files have moved, the record has not: the same command ends the job."""
+    out = tmp_path / "out"
+    command = ("run", scene, "--model", tiny_model, "--out", "out", *FINE)
+    process = start(*command)
+    process.wait_for("stage", 3)
+    process.send(signal.SIGKILL)
+    process.end()
+    assert (out / ".geoseg" / "plan.json").is_file()
+    (out / "classes.tif").write_text("moved before the power went")
+    done = geoseg(*command)
+    assert done.returncode == 0, done.stderr
+    assert digests(out) == expected
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1, "identity": {}, "layout": []}'])
+def test_a_damaged_plan_is_no_plan(
+    tmp_path: Path, tiny_model: Path, geoseg: Geoseg, text: str
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50)))
+    store = tmp_path / "a_geoseg" / ".geoseg"
+    store.mkdir(parents=True)
+    (store / "plan.json").write_text(text)
+    done = geoseg("run", scene, "--model", tiny_model, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not store.exists()
+
+
 def test_other_settings_do_not_continue_an_unfinished_run(
     tmp_path: Path, scene: Path, tiny_model: Path, start: Start, geoseg: Geoseg
 ) -> None:

@@ -174,13 +174,32 @@ def test_a_part_of_the_input_gives_the_same_bits(
     np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_half_of_the_weight_decides_validity() -> None:
-    scale = GridScale(scene_height=1, scene_width=8, row_step=1.0, col_step=4.0)
-    valid = np.array([[1, 1, 0, 0, 1, 0, 0, 0]], bool)
+def test_any_valid_weight_makes_a_pixel_valid() -> None:
+    scale = GridScale(scene_height=1, scene_width=12, row_step=1.0, col_step=4.0)
+    valid = np.array([[1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]], bool)
+    values, mask = resample_masked(
+        np.where(valid, 7, 99).astype(np.float32)[None], valid,
+        scale.to_model_taps(Window(0, 0, 1, 3)), (0, 0),
+    )  # fmt: skip
+    assert mask.tolist() == [[True, True, False]]
+    assert values.tolist() == [[[7.0, 7.0, 0.0]]]
+
+
+@given(st.data(), st.integers(1, 30), st.floats(0.2, 6.0))
+def test_the_model_pixel_under_a_valid_pixel_is_valid(
+    data: st.DataObject, width: int, step: float
+) -> None:
+    """Else a pixel that is to be classified might be in a window that nobody forwards."""
+    scale = GridScale(scene_height=1, scene_width=width, row_step=1.0, col_step=step)
+    valid = np.array([data.draw(st.lists(st.booleans(), min_size=width, max_size=width))])
+    whole = Window(0, 0, 1, scale.model_width)
     _, mask = resample_masked(
-        np.ones((1, 1, 8), np.float32), valid, scale.to_model_taps(Window(0, 0, 1, 2)), (0, 0)
+        np.ones((1, 1, width), np.float32), valid, scale.to_model_taps(whole), (0, 0)
     )
-    assert mask.tolist() == [[True, False]]
+    for col in range(scale.model_width):
+        seen = scale.scene_window(Window(0, col, 1, 1))
+        if valid[:, seen.col_off : seen.col_end].any():
+            assert mask[0, col]
 
 
 @pytest.mark.parametrize("step", [1 / 1.0000001, 1.0000001])
