@@ -377,6 +377,9 @@ def _scaling(
         raise OptionError(msg, hint="See the examples of 'geoseg models import --help'.")
     if min_max is not None:
         low, high = min_max
+        if not low < high:
+            msg = f"--min-max {low:g},{high:g} is empty, expected MIN < MAX"
+            raise OptionError(msg)
         return (BandScaling(offset=low, divisor=high - low),) * n_bands
     pairs = zip(_numbers("--mean", mean, n_bands), _numbers("--std", std, n_bands), strict=True)
     return tuple(BandScaling(offset=offset, divisor=divisor) for offset, divisor in pairs)

@@ -8,10 +8,11 @@ has no field for is kept under ``geoseg:`` names.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from geoseg.errors import ModelError
 from geoseg.legend import Legend, LegendClass
@@ -26,6 +27,16 @@ _SHA256_MULTIHASH = "1220"
 
 StitchMode = Literal["crop", "blend"]
 
+# A card is data from anywhere. Numbers outside these bounds belong to no real model, and
+# would overflow in float32 or ask for windows that no machine holds.
+_LARGEST: Final = 1e30
+_LARGEST_STRIDE_PX: Final = 1024
+_LARGEST_HALO_PX: Final = 4096
+_DEEPEST: Final = 50
+_LONGEST_TEXT: Final = 100
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandScaling:
@@ -34,12 +45,14 @@ class BandScaling:
     offset: float
     """Subtracted first; also the value put in place of nodata."""
     divisor: float
-    """Divided by; not 0."""
+    """Divided by; positive."""
 
     def __post_init__(self) -> None:
         if not self.divisor:
             msg = "a band's scaling divides by 0"
             raise ModelError(msg)
+        _require("offset of a band's scaling", self.offset, -_LARGEST, _LARGEST)
+        _require("divisor of a band's scaling", self.divisor, 1 / _LARGEST, _LARGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,24 +119,83 @@ class ModelCard:
     """Halo curve, accuracy, training data, limits: JSON values for people to read."""
 
     def __post_init__(self) -> None:
+        try:
+            self._check_parts()
+            self._check_numbers()
+            self._check_weights()
+        except ModelError as error:
+            msg = f"model {self.name!r}: {error}"
+            raise ModelError(msg) from error
+
+    def _check_parts(self) -> None:
+        """Raise ModelError where bands, scalings, network and legend do not belong together."""
         if len(self.scaling) != len(self.bands) or not self.bands:
             msg = f"{len(self.bands)} bands need as many scalings, got {len(self.scaling)}"
             raise ModelError(msg)
+        shown = (self.name, self.title, *self.bands, *(c.name for c in self.legend))
+        if any(_CONTROL.search(text) for text in shown):
+            msg = "a name or title holds control characters"
+            raise ModelError(msg)
         expected = 2 if self.network.n_outputs == 1 else self.network.n_outputs
         if expected != len(self.legend):
-            msg = (
-                f"model {self.name!r} gives {expected} classes, its legend names {len(self.legend)}"
-            )
+            msg = f"the network gives {expected} classes, its legend names {len(self.legend)}"
             raise ModelError(msg)
-        if self.stride_px < 1 or self.halo_px < 0 or self.temperature <= 0:
-            msg = f"model {self.name!r}: stride, halo or temperature out of range"
+        if self.stitch not in {"crop", "blend"}:
+            msg = f"stitch is {self.stitch!r}, expected crop or blend"
             raise ModelError(msg)
-        if self.value_range[0] >= self.value_range[1]:
-            msg = f"model {self.name!r}: value range {self.value_range} is empty"
+
+    def _check_numbers(self) -> None:
+        """Raise ModelError for a number that is not finite or outside what a model can have."""
+        low, high = self.value_range
+        _require("smallest value", low, -_LARGEST, _LARGEST)
+        _require("largest value", high, -_LARGEST, _LARGEST)
+        if low >= high:
+            msg = f"value range {self.value_range} is empty"
             raise ModelError(msg)
-        if Path(self.weights_file).name != self.weights_file:
-            msg = f"model {self.name!r}: weights file {self.weights_file!r} leaves the folder"
+        for size_m in (self.gsd_m, *(self.gsd_range_m or ())):
+            if size_m is not None:
+                _require("pixel size", size_m, 1e-6, 1e7)
+        if self.gsd_range_m is not None and self.gsd_range_m[0] > self.gsd_range_m[1]:
+            msg = f"range of pixel sizes {self.gsd_range_m} is empty"
             raise ModelError(msg)
+        _require("stride", self.stride_px, 1, _LARGEST_STRIDE_PX)
+        _require("halo", self.halo_px, 0, _LARGEST_HALO_PX)
+        _require("temperature", self.temperature, 1e-6, 1e6)
+        _require("memory per pixel", self.activation_bytes_per_px, 1e-6, 1e9)
+        if self.bf16_agreement is not None:
+            _require("bf16 agreement", self.bf16_agreement, 0, 1)
+        _require("number of weights", self.n_parameters, 0, _LARGEST)
+
+    def _check_weights(self) -> None:
+        """Raise ModelError for a file outside the folder, or a digest that is none."""
+        # Backslashes and drives lead out of the folder on Windows, wherever the card is from.
+        if self.weights_file in {"", ".", ".."} or set(self.weights_file) & set("/\\:\0"):
+            msg = f"weights file {self.weights_file!r} leaves the folder"
+            raise ModelError(msg)
+        if not _SHA256.fullmatch(self.weights_sha256):
+            msg = f"{self.weights_sha256!r} is no SHA-256 in lower-case hex digits"
+            raise ModelError(msg)
+        _require("size of the weights", self.weights_bytes, 0, _LARGEST)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all of the card that decides a pixel's class and score, as JSON values.
+
+        Two models with the same identity give the same map on the same device, with the
+        same libraries; see ``network.predictor_identity``.
+        """
+        return {
+            "weights_sha256": self.weights_sha256,
+            "architecture": self.network.architecture,
+            "encoder": self.network.encoder,
+            "arguments": dict(self.network.arguments),
+            "n_outputs": self.network.n_outputs,
+            "bands": list(self.bands),
+            "scaling": [[s.offset, s.divisor] for s in self.scaling],
+            "value_range": list(self.value_range),
+            "temperature": self.temperature,
+            "class_ids": [*self.legend.ids, self.legend.nodata_id],
+            "stride_px": self.stride_px,
+        }
 
     def to_item(self) -> dict[str, Any]:
         """Return the card as a STAC Item with the MLM extension."""
@@ -223,7 +295,7 @@ class ModelCard:
 
     def write(self, folder: Path) -> None:
         """Write ``card.json`` into a model folder."""
-        text = json.dumps(self.to_item(), indent=2, ensure_ascii=False, sort_keys=False)
+        text = json.dumps(self.to_item(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
 
 
@@ -234,26 +306,78 @@ def read_card(folder: Path) -> ModelCard:
         ModelError: No folder, no card, or a card that does not hold what it must.
     """
     path = folder / CARD_NAME
-    if not folder.is_dir():
-        msg = f"there is no model folder {folder}"
-        raise ModelError(msg, hint="List the models at hand with 'geoseg models list'.")
     try:
-        item = json.loads(path.read_text(encoding="utf-8"))
-        return _from_item(item)
+        if not folder.is_dir():
+            msg = f"there is no model folder {folder}"
+            raise ModelError(msg, hint="List the models at hand with 'geoseg models list'.")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         msg = f"{folder} holds no {CARD_NAME}, so it is no geoseg model"
         raise ModelError(
             msg, hint="Make one from an smp folder with 'geoseg models import'."
         ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise ModelError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"cannot read {path}: {error}"
+        raise ModelError(msg) from error
+    return _parse_card(path, text)
+
+
+def _parse_card(path: Path, text: str) -> ModelCard:
+    hint = "Make it anew with 'geoseg models import'."
+    try:
+        item = json.loads(text, parse_constant=_refuse_constant)
+        _require_shallow(item)
+        return _from_item(item)
+    except json.JSONDecodeError as error:
         msg = f"cannot read {path}: {error}"
         raise ModelError(msg) from error
     except ModelError as error:
         msg = f"{path}: {error}"
         raise ModelError(msg, hint=error.hint) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        msg = f"{path} is not a complete model card: {type(error).__name__} at {error}"
-        raise ModelError(msg, hint="Make it anew with 'geoseg models import'.") from error
+    except RecursionError as error:
+        msg = f"{path} is nested too deeply for a model card"
+        raise ModelError(msg, hint=hint) from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        what = str(error)[:_LONGEST_TEXT]
+        msg = f"{path} is not a complete model card: {type(error).__name__} at {what}"
+        raise ModelError(msg, hint=hint) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number that a card may hold"
+    raise ModelError(msg)
+
+
+def _require_shallow(item: object) -> None:
+    """Raise ModelError for JSON that is read but could not be written or shown any more."""
+    level = [item]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for value in level
+            for child in (
+                value.values()
+                if isinstance(value, dict)
+                else value
+                if isinstance(value, list)
+                else ()
+            )
+        ]
+        if not level:
+            return
+    msg = f"it is nested more than {_DEEPEST} levels deep"
+    raise ModelError(msg)
+
+
+def _require(what: str, value: float, least: float, most: float) -> None:
+    """Raise ModelError unless ``least <= value <= most``; NaN never is."""
+    if not least <= value <= most:
+        shown = f"{value:g}" if abs(value) <= _LARGEST else str(value)
+        msg = f"{what} is {shown[:_LONGEST_TEXT]}, expected {least:g} to {most:g}"
+        raise ModelError(msg)
 
 
 def _from_item(item: dict[str, Any]) -> ModelCard:
@@ -274,26 +398,26 @@ def _from_item(item: dict[str, Any]) -> ModelCard:
             architecture=str(spec["architecture"]),
             encoder=str(spec["encoder"]),
             arguments=tuple(sorted((k, _frozen(v)) for k, v in spec["arguments"].items())),
-            n_outputs=int(spec["n_outputs"]),
+            n_outputs=_whole(spec["n_outputs"]),
         ),
         bands=tuple(str(b["name"] if isinstance(b, dict) else b) for b in source["bands"]),
         scaling=tuple(_scaling(s) for s in source["value_scaling"]),
         value_range=_pair(properties["geoseg:value_range"]),
         gsd_m=_float_or_none(properties["geoseg:gsd_m"]),
         gsd_range_m=_pair(gsd_range) if gsd_range else None,
-        legend=_legend(output["classification:classes"], int(properties["geoseg:nodata_id"])),
-        stride_px=int(properties["geoseg:stride_px"]),
-        halo_px=int(properties["geoseg:halo_px"]),
-        stitch="blend" if properties["geoseg:stitch"] == "blend" else "crop",
+        legend=_legend(output["classification:classes"], _whole(properties["geoseg:nodata_id"])),
+        stride_px=_whole(properties["geoseg:stride_px"]),
+        halo_px=_whole(properties["geoseg:halo_px"]),
+        stitch=properties["geoseg:stitch"],
         weights_file=str(asset["href"]),
         weights_sha256=checksum[len(_SHA256_MULTIHASH) :],
-        weights_bytes=int(asset["file:size"]),
-        n_parameters=int(properties["mlm:total_parameters"]),
-        activation_bytes_per_px=float(properties["geoseg:activation_bytes_per_px"]),
+        weights_bytes=_whole(asset["file:size"]),
+        n_parameters=_whole(properties["mlm:total_parameters"]),
+        activation_bytes_per_px=_number(properties["geoseg:activation_bytes_per_px"]),
         bf16_agreement=_float_or_none(properties.get("geoseg:bf16_agreement")),
-        temperature=float(properties.get("geoseg:temperature", 1.0)),
+        temperature=_number(properties.get("geoseg:temperature", 1.0)),
         license=str(properties.get("license", "other")),
-        facts=properties.get("geoseg:facts", {}),
+        facts=_facts(properties.get("geoseg:facts", {})),
     )
 
 
@@ -302,26 +426,49 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _float_or_none(value: Any) -> float | None:  # noqa: ANN401 - any JSON value
-    return None if value is None else float(value)
+    return None if value is None else _number(value)
 
 
 def _pair(value: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON value
     low, high = value
-    return float(low), float(high)
+    return _number(low), _number(high)
+
+
+def _number(value: Any) -> float:  # noqa: ANN401 - any JSON value
+    """Return a JSON number; text and truth values are refused, not converted."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{str(value)[:_LONGEST_TEXT]!r} stands where a number is expected"
+        raise ModelError(msg)
+    return float(value)
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 - any JSON value
+    number = _number(value)
+    if not number.is_integer():
+        msg = f"{value!r} stands where a whole number is expected"
+        raise ModelError(msg)
+    return int(value)
+
+
+def _facts(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, dict):
+        msg = "geoseg:facts is no JSON object"
+        raise ModelError(msg)
+    return value
 
 
 def _scaling(entry: dict[str, Any]) -> BandScaling:
     """Read one MLM value scaling; all affine kinds come down to the same form."""
     kind = entry["type"]
     if kind == "z-score":
-        return BandScaling(offset=float(entry["mean"]), divisor=float(entry["stddev"]))
+        return BandScaling(offset=_number(entry["mean"]), divisor=_number(entry["stddev"]))
     if kind == "min-max":
-        low, high = float(entry["minimum"]), float(entry["maximum"])
+        low, high = _number(entry["minimum"]), _number(entry["maximum"])
         return BandScaling(offset=low, divisor=high - low)
     if kind == "scale":
-        return BandScaling(offset=0.0, divisor=float(entry["value"]))
+        return BandScaling(offset=0.0, divisor=_number(entry["value"]))
     if kind == "offset":
-        return BandScaling(offset=float(entry["value"]), divisor=1.0)
+        return BandScaling(offset=_number(entry["value"]), divisor=1.0)
     msg = f"value scaling {kind!r} is unknown; known are z-score, min-max, scale, offset"
     raise ModelError(msg)
 
@@ -330,7 +477,7 @@ def _legend(entries: list[dict[str, Any]], nodata_id: int) -> Legend:
     return Legend(
         classes=tuple(
             LegendClass(
-                class_id=int(e["value"]),
+                class_id=_whole(e["value"]),
                 name=str(e["name"]),
                 colour="#" + str(e["color_hint"]).lstrip("#").lower(),
                 # The extension wants one; a class without stands there with its name.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from geoseg.errors import ModelError
 from geoseg.model.card import ModelCard, NetworkSpec
@@ -12,7 +14,22 @@ from geoseg.model.card import ModelCard, NetworkSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["build_network", "file_sha256", "load_network"]
+__all__ = [
+    "build_network",
+    "file_sha256",
+    "load_network",
+    "network_stride_px",
+    "predictor_identity",
+]
+
+# What builds the network and runs it: another release may round differently.
+_LIBRARIES: Final = ("torch", "segmentation-models-pytorch", "timm")
+_LONGEST_TEXT: Final = 200
+# What smp, timm and torch raise for arguments that make no network, or one too large.
+_BUILD_ERRORS: Final = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 # What a card may say to smp's constructors. Everything else is refused: a card is data
 # from anywhere, and arguments such as encoder_weights would reach for the network.
@@ -29,10 +46,41 @@ _ALLOWED_ARGUMENTS = frozenset(
 )  # fmt: skip
 
 
+def predictor_identity(card: ModelCard) -> dict[str, Any]:
+    """Return everything but the device that decides what a model gives, as JSON values.
+
+    The card's part (``ModelCard.identity``) and the versions of the libraries that build
+    and run the network. Nothing is imported or opened for it.
+    """
+    return {**card.identity(), "libraries": dict(_versions(_LIBRARIES))}
+
+
+def _versions(names: Iterable[str]) -> Iterable[tuple[str, str | None]]:
+    for name in names:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            # A test double or a vendored copy: known to be there, not by which number.
+            yield name, None
+
+
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file as hex digits.
+
+    Raises:
+        ModelError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise ModelError(msg) from error
+
+
+def network_stride_px(network: torch.nn.Module) -> int:
+    """Return the total stride: window origins and sizes must be multiples of it."""
+    return int(getattr(getattr(network, "encoder", None), "output_stride", None) or 32)
 
 
 def build_network(spec: NetworkSpec, n_bands: int) -> torch.nn.Module:
@@ -59,8 +107,10 @@ def build_network(spec: NetworkSpec, n_bands: int) -> torch.nn.Module:
             classes=spec.n_outputs,
             **{name: _plain(value) for name, value in spec.arguments},
         )
-    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
-        msg = f"smp cannot build {spec.architecture} with encoder {spec.encoder}: {error}"
+    except _BUILD_ERRORS as error:
+        # smp lists every encoder that it knows, a page of them.
+        what = " ".join(str(error).split())[:_LONGEST_TEXT]
+        msg = f"smp cannot build {spec.architecture} with encoder {spec.encoder}: {what}"
         raise ModelError(msg) from error
     return network.eval()
 
@@ -73,10 +123,16 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
     """Build the card's network and load its weights, all of them or none.
 
     Raises:
-        ModelError: Weights missing, damaged, or not those of the card.
+        ModelError: Weights missing, damaged, or not those of the card; or windows of the
+            card's stride do not fit the network.
     """
     path = folder / card.weights_file
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        msg = f"model {card.name!r}: cannot read {path}: {error.strerror or error}"
+        raise ModelError(msg) from error
+    if not is_there:
         msg = f"model {card.name!r}: there is no weights file {path}"
         raise ModelError(msg, hint="Copy the whole model folder, not the card alone.")
     found = file_sha256(path)
@@ -87,6 +143,13 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
         )
         raise ModelError(msg, hint="Copy or download the model folder again.")
     network = build_network(card.network, len(card.bands))
+    stride_px = network_stride_px(network)
+    if card.stride_px % stride_px:
+        msg = (
+            f"model {card.name!r}: the card's stride is {card.stride_px} px, the network's is "
+            f"{stride_px} px; expected a multiple of it"
+        )
+        raise ModelError(msg, hint="Make the folder anew with 'geoseg models import'.")
     load_weights(network, path)
     return network
 
@@ -104,7 +167,10 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
         state = {name: tensor.float() if tensor.is_floating_point() else tensor
                  for name, tensor in load_file(path).items()}  # fmt: skip
         network.load_state_dict(state, strict=True)
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise ModelError(msg) from error
+    except (SafetensorError, ValueError, MemoryError) as error:
         msg = f"{path} is not a readable safetensors file: {error}"
         raise ModelError(msg, hint="Pickled checkpoints are refused on purpose.") from error
     except RuntimeError as error:

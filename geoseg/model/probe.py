@@ -159,9 +159,12 @@ def _problem(folder: Path) -> str | None:
     except ModelError as error:
         return str(error)
     weights = folder / card.weights_file
-    if not weights.is_file():
-        return f"there is no weights file {weights.name}"
-    found = file_sha256(weights)
+    try:
+        if not weights.is_file():
+            return f"there is no weights file {weights.name}"
+        found = file_sha256(weights)
+    except (ModelError, OSError) as error:
+        return str(error)
     if found != card.weights_sha256:
         return (
             f"{weights.name} is damaged or not the card's (SHA-256 {found[:12]}..., "

@@ -27,11 +27,17 @@ def find_model(name_or_folder: str) -> tuple[Path, ModelCard]:
     """
     bundled = bundled_models()
     folder = bundled.get(name_or_folder, Path(name_or_folder))
-    if name_or_folder not in bundled and not folder.is_dir():
+    try:
+        is_there = name_or_folder in bundled or folder.is_dir()
+        folder = folder.resolve() if is_there else folder
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before 3.13
+        what = getattr(error, "strerror", None) or error
+        msg = f"cannot look into the model folder {name_or_folder!r}: {what}"
+        raise ModelError(msg) from error
+    if not is_there:
         msg = f"there is no model {name_or_folder!r}"
         raise ModelError(
             msg,
             hint=f"Give a model folder or one of: {', '.join(bundled)} ('geoseg models list').",
         )
-    folder = folder.resolve()
     return folder, read_card(folder)

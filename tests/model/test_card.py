@@ -15,6 +15,7 @@ from hypothesis import given
 from geoseg.errors import GeosegError, ModelError
 from geoseg.legend import Legend, LegendClass
 from geoseg.model.card import BandScaling, ModelCard, NetworkSpec, read_card
+from geoseg.model.network import predictor_identity
 from geoseg.model.registry import bundled_models, find_model
 from tests.fakes import card_of, legend_of
 from tests.strategies import cards
@@ -58,6 +59,13 @@ def test_a_card_follows_the_machine_learning_model_extension() -> None:
     assert len(found.output[0].classes) == 3
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+def scaling(item: dict[str, Any]) -> dict[str, Any]:
+    return item["properties"]["mlm:input"][0]["value_scaling"][0]
+
+
 def damaged(change: Any) -> dict[str, Any]:
     item = json.loads(json.dumps(card_of(3).to_item()))
     change(item)
@@ -94,7 +102,96 @@ WRONG = {
         value=1
     ),
     "nodata is a class": lambda i: i["properties"].update({"geoseg:nodata_id": 1}),
+    **{
+        f"{name} {value}": lambda i, name=name, value=value: i["properties"].update(
+            {f"geoseg:{name}": value}
+        )
+        for name in ("gsd_m", "temperature", "activation_bytes_per_px", "stride_px", "halo_px")
+        for value in (NAN, INF, -INF, -1, 1e300, 10**400, "8", True)
+    },
+    "gsd 0": lambda i: i["properties"].update({"geoseg:gsd_m": 0}),
+    "gsd range reversed": lambda i: i["properties"].update({"geoseg:gsd_range_m": [2, 1]}),
+    "range to infinity": lambda i: i["properties"].update({"geoseg:value_range": [0, INF]}),
+    "range from nan": lambda i: i["properties"].update({"geoseg:value_range": [NAN, 1]}),
+    "bf16 above 1": lambda i: i["properties"].update({"geoseg:bf16_agreement": 1.5}),
+    "stride of a half": lambda i: i["properties"].update({"geoseg:stride_px": 8.5}),
+    "stitch": lambda i: i["properties"].update({"geoseg:stitch": "glue"}),
+    "facts": lambda i: i["properties"].update({"geoseg:facts": ["many"]}),
+    "std negative": lambda i: scaling(i).update(stddev=-1),
+    "std nan": lambda i: scaling(i).update(stddev=NAN),
+    "std too small for float32": lambda i: scaling(i).update(stddev=1e-300),
+    "mean infinite": lambda i: scaling(i).update(mean=INF),
+    "mean huge": lambda i: scaling(i).update(mean=10**400),
+    "min above max": lambda i: scaling(i).update(type="min-max", minimum=9, maximum=1),
+    "digest": lambda i: i["assets"]["weights"].update({"file:checksum": "1220" + "x" * 64}),
+    "parent": lambda i: i["assets"]["weights"].update(href=".."),
+    "backslash": lambda i: i["assets"]["weights"].update(href="..\\x"),
+    "escape codes": lambda i: i["properties"].update({"mlm:name": "\x1b[2J"}),
+    "line break in a class": lambda i: i["properties"]["mlm:output"][0]["classification:classes"][
+        0
+    ].update(name="a\nb"),
 }
+
+
+def test_deep_json_is_refused_in_one_line(tmp_path: Path) -> None:
+    for depth in (60, 900, 100_000):
+        item = json.dumps(card_of(3).to_item())
+        deep = item.replace('"geoseg:facts": {}', f'"geoseg:facts": {"[" * depth}{"]" * depth}')
+        assert deep != item
+        (tmp_path / "card.json").write_text(deep)
+        with pytest.raises(ModelError, match=r"card\.json.* nested .*deep"):
+            read_card(tmp_path)
+
+
+def test_a_number_of_many_digits_does_not_fill_the_screen(tmp_path: Path) -> None:
+    item = damaged(lambda i: i["properties"].update({"geoseg:halo_px": "many" * 10_000}))
+    (tmp_path / "card.json").write_text(json.dumps(item))
+    with pytest.raises(ModelError, match="a number is expected") as caught:
+        read_card(tmp_path)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_card_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "card.json").mkdir()
+    with pytest.raises(ModelError, match=r"cannot read .*card\.json: Is a directory"):
+        read_card(tmp_path)
+    with pytest.raises(ModelError, match="File name too long"):
+        find_model("x" * 5000)
+
+    real = Path.is_dir
+
+    def refuse(path: Path) -> bool:
+        if path == tmp_path:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    for read in (lambda: read_card(tmp_path), lambda: find_model(str(tmp_path))):
+        with pytest.raises(ModelError, match=r"Permission denied$"):
+            read()
+
+
+def test_the_identity_is_all_that_decides_a_pixel() -> None:
+    card = card_of(3)
+    other = replace(card.network, arguments=(("decoder_channels", (8, 4)),))
+    changes = {
+        "network": other,
+        "value_range": (0.0, 100.0),
+        "temperature": 2.0,
+        "scaling": (BandScaling(offset=1.0, divisor=1.0),),
+        "weights_sha256": "0" * 64,
+        "legend": legend_of(3, first=1),
+    }
+    found = [predictor_identity(card)]
+    found += [predictor_identity(replace(card, **{k: v})) for k, v in changes.items()]
+    texts = [json.dumps(entry, sort_keys=True) for entry in found]
+    assert len(set(texts)) == len(texts)
+    assert found[0]["libraries"]["torch"]
+    for name in ("title", "description", "license", "facts"):
+        told = replace(card, **{name: {"a": 1} if name == "facts" else "other words"})
+        assert predictor_identity(told) == found[0]
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -102,8 +199,9 @@ def test_a_wrong_card_is_refused_in_one_line_that_names_it(tmp_path: Path, name:
     change = WRONG[name]
     item = damaged(change) if change else []
     (tmp_path / "card.json").write_text(json.dumps(item))
-    with pytest.raises(ModelError, match=r"card\.json"):
+    with pytest.raises(ModelError, match=r"card\.json") as caught:
         read_card(tmp_path)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "{", "\x00\x01", "null", "3"])

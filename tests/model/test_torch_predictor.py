@@ -241,3 +241,51 @@ def test_an_encoder_address_is_refused(encoder: str) -> None:
 def test_unknown_networks(architecture: str, encoder: str) -> None:
     with pytest.raises(ModelError, match="smp cannot build"):
         build_network(NetworkSpec(architecture=architecture, encoder=encoder), 3)
+
+
+@pytest.mark.parametrize(("stride_px", "fits"), [(1, False), (4, False), (12, False), (16, True)])
+def test_the_cards_stride_must_be_the_networks(
+    tiny_model: Path, stride_px: int, fits: bool
+) -> None:
+    card = replace(read_card(tiny_model), stride_px=stride_px)
+    if fits:
+        assert load(tiny_model, card).labels(batch(), 0).channel.shape == (3, 64, 64)
+        return
+    with pytest.raises(ModelError, match=rf"stride is {stride_px} px, the network's is 8 px"):
+        load(tiny_model, card)
+
+
+def test_weights_that_cannot_be_read_are_one_line(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of(tiny_model, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("hashlib.file_digest", refuse)
+    with pytest.raises(ModelError, match=r"cannot read .*model\.safetensors: Permission denied"):
+        load(folder)
+    long = replace(read_card(folder), weights_file="x" * 5000)
+    with pytest.raises(ModelError, match="File name too long"):
+        load(folder, long)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"encoder_depth": 10**9},
+        {"encoder_depth": "many"},
+        {"decoder_channels": (10**12, 1, 1, 1, 1)},
+        {"decoder_channels": ()},
+        {"decoder_attention_type": {"a": 1}},
+        {"decoder_use_norm": {"type": "x"}},
+    ],
+)
+def test_arguments_that_make_no_network_are_one_short_line(arguments: dict[str, object]) -> None:
+    spec = NetworkSpec(
+        architecture="unet", encoder="resnet18", arguments=tuple(arguments.items()), n_outputs=2
+    )
+    with pytest.raises(ModelError, match="smp cannot build") as caught:
+        build_network(spec, 3)
+    assert len(str(caught.value)) < 300
