@@ -10,7 +10,7 @@ they are computed in, and a block owns its halo instead of asking its neighbours
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -96,12 +96,12 @@ def run_block(
         forward = Forward(plan, block, pixels, engine.predictor, engine.limits, watch, stop)
         layers = classify_block(forward, valid)
         with watch("write"):
-            write_piece(store.piece_path(block), _piece_bands(layers))
+            piece_bytes = write_piece(store.piece_path(block), _piece_bands(layers))
         if plan.is_traced:
             with watch("trace"):
                 trace = trace_layers(plan, block, layers.classes, layers.confidence)
                 store.write_trace(block, trace)
-        receipt = _receipt(plan, block, layers, watch)
+        receipt = replace(_receipt(plan, block, layers, watch), piece_bytes=piece_bytes)
     store.commit(receipt)
     return receipt
 

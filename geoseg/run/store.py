@@ -62,6 +62,8 @@ class Receipt:
     """Pixels of the block inside the output, nodata included."""
     windows: int
     """Windows forwarded."""
+    piece_bytes: int = 0
+    """Size of the pixel file, which a truncated one does not have."""
     overlap_px: int = 0
     """Valid pixels seen by more than one window (only with ``seams``)."""
     disagree_px: int = 0
@@ -275,9 +277,15 @@ class RunStore:
                 receipt = Receipt(**{**data, "class_px": tuple(data["class_px"])})
             except (TypeError, KeyError):
                 continue  # from another version: the block is simply done again
-            if receipt.empty or self.piece_path(receipt.block).is_file():
+            if receipt.empty or self._size(receipt.block) == receipt.piece_bytes:
                 found[receipt.block] = receipt
         return found
+
+    def _size(self, block: BlockIndex) -> int | None:
+        try:
+            return self.piece_path(block).stat().st_size
+        except OSError:
+            return None
 
     def write_record(self, block: BlockIndex, record: dict[str, Any]) -> None:
         """Write what is to be known of a finished block: the commit."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -235,6 +238,51 @@ def test_a_call_stopped_by_ctrl_c_can_be_repeated_in_the_same_process(
     assert caught.value.exit_code == 130
     assert not [n for n in RESULT_NAMES if (tmp_path / "out" / n).exists()]
     assert run(options).out == tmp_path / "out"
+
+
+def test_ctrl_c_does_not_wait_for_the_end_of_a_block(
+    tmp_path: Path, fake_model: Callable[..., str]
+) -> None:
+    """One block of many windows: after Ctrl-C in the first, no more than a few follow."""
+
+    class Interrupting(IdentityPredictor):
+        windows = 0
+
+        def labels(self, pixels: Any, crop_px: int) -> Any:
+            self.windows += 1
+            if self.windows == 1:
+                signal.raise_signal(signal.SIGINT)  # reaches the main thread, as Ctrl-C does
+            time.sleep(0.02)
+            return super().labels(pixels, crop_px)
+
+    scene = write_scene(tmp_path / "a.tif", texture((400, 400), bands=1))
+    predictor = Interrupting((100,))
+    model = fake_model(predictor, card_of(2))
+    with pytest.raises(RunInterruptedError):
+        mapped(scene, model, tmp_path / "out", window_px=8, block_px=400, workers=1, batch_size=1)
+    assert predictor.windows < 600
+    again = mapped(scene, model, tmp_path / "out", window_px=8, block_px=400, workers=1)
+    assert again.totals.windows == 2500
+
+
+def test_a_truncated_piece_is_made_again(tmp_path: Path, tiny_model: Path) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((96, 200)))
+    options = RunOptions(
+        scene=str(scene), model=str(tiny_model), out=tmp_path / "out",
+        window_px=WINDOW, block_px=32, workers=1,
+    )  # fmt: skip
+
+    def stop(event: Event) -> None:
+        if event.kind == "block" and event.as_json()["blocks_done"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(RunInterruptedError):
+        run(options, stop)
+    piece = min((tmp_path / "out" / ".geoseg" / "pieces").glob("*.tif"))
+    piece.write_bytes(piece.read_bytes()[:-100])
+    found = run(options).files["classes"].read_bytes()
+    calm = run(replace(options, out=tmp_path / "calm")).files["classes"].read_bytes()
+    assert found == calm
 
 
 def test_a_block_that_fails_once_is_tried_again(
