@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from geoseg.errors import OptionError
 from geoseg.model.card import ModelCard
@@ -15,6 +16,7 @@ __all__ = [
     "Precision",
     "auto_batch_size",
     "choose_device",
+    "cpu_bf16_feature",
     "keep_freed_pages",
     "return_freed_pages",
 ]
@@ -24,6 +26,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 # bf16 may be chosen without being asked for only where it changes this little.
 _BF16_AGREEMENT = 0.999
 _AMPERE = (8, 0)
+# In the order of speed; the first that the processor has is worth naming.
+_BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 
 
@@ -90,16 +94,16 @@ def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "fp32"
     if device == "cpu":
-        return "bf16" if _cpu_has_bf16() else "fp32"
+        return "bf16" if cpu_bf16_feature() else "fp32"
     return "fp32"
 
 
-def _cpu_has_bf16() -> bool:
-    """Tell whether the CPU multiplies bf16 in hardware; emulation would be slower."""
+def cpu_bf16_feature() -> str | None:
+    """Return the processor's feature that multiplies bf16; emulation would be slower."""
     import torch  # noqa: PLC0415 - 1.2 s
 
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(key)) for key in ("avx512_bf16", "amx_bf16", "bf16"))
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return next((name for name in _BF16_FEATURES if capabilities.get(name)), None)
 
 
 def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geoseg.errors import ModelError
 from geoseg.model.card import read_card
+from geoseg.model.device import cpu_bf16_feature
 from geoseg.model.network import file_sha256
 from geoseg.model.registry import bundled_models
 
@@ -17,8 +18,6 @@ __all__ = ["DeviceFacts", "ModelState", "check_bundled_models", "check_model", "
 
 _CPUINFO = Path("/proc/cpuinfo")
 _AMPERE = (8, 0)  # the first CUDA generation with bf16
-# In the order of speed; the first that the processor has is worth naming.
-_BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +60,7 @@ def probe_devices() -> tuple[DeviceFacts, ...]:
 def _cpu() -> DeviceFacts:
     import torch  # noqa: PLC0415 - 1.2 s
 
-    capabilities = torch.cpu.get_capabilities()
-    feature = next((f for f in _BF16_FEATURES if capabilities.get(f)), None)
+    feature = cpu_bf16_feature()
     instructions = torch.backends.cpu.get_cpu_capability()
     return DeviceFacts(
         name="cpu",

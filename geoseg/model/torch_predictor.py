@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -22,6 +23,17 @@ from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
 __all__ = ["TorchPredictor", "load_predictor"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# How backends that raise a plain RuntimeError say that memory ran out. cuDNN finds no engine
+# where none of them has room for its workspace.
+_NO_MEMORY = (
+    "out of memory",  # CUDA, HIP, XPU and MPS
+    "invalid buffer size",  # MPS, beyond its largest buffer
+    "status_alloc_failed",  # cuBLAS, cuDNN
+    "unable to find an engine to execute",  # cuDNN
+    "unable to find a valid cudnn algorithm",
+    "can't allocate memory",  # the CPU allocator on Linux
+    "not enough memory",  # and on Windows
+)
 
 
 def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredictor:
@@ -32,8 +44,11 @@ def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredic
     """
     if device.is_cpu:
         keep_freed_pages()
+    elif device.name.startswith("cuda") and device.precision == "fp32":
+        _forbid_tf32()
     network = load_network(card, folder)
-    side_px = 4 * card.stride_px
+    # PAN halves its features three times more.
+    side_px = 8 * card.stride_px
     random = torch.Generator().manual_seed(0)
     example = torch.randn(1, len(card.bands), side_px, side_px, generator=random)
     return TorchPredictor(folded(network, example), card, device)
@@ -49,6 +64,7 @@ class TorchPredictor:
 
     def __init__(self, network: torch.nn.Module, card: ModelCard, device: Device) -> None:
         """Move the network to the device and prepare the normalisation."""
+        self._precision = device.precision
         self._device = torch.device(device.name)
         self._dtype = _DTYPES[device.precision]
         self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
@@ -64,14 +80,16 @@ class TorchPredictor:
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return (n, class, row, col) softmax scores."""
-        with self._session():
-            logits = self._logits(pixels)
-            result: NDArray[np.float32] = torch.softmax(logits, dim=1).cpu().numpy()
+        with self._session(pixels):
+            scores = torch.softmax(self._logits(pixels), dim=1)
+            # One class tells: a logit that is no number spoils the softmax of all.
+            self._require_finite(scores[:, 0], pixels)
+            result: NDArray[np.float32] = scores.cpu().numpy()
         return result
 
     def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
         """Return the best class and its score, reduced on the device."""
-        with self._session():
+        with self._session(pixels):
             logits = self._logits(pixels)
             if crop_px:
                 logits = logits[..., crop_px:-crop_px, crop_px:-crop_px]
@@ -80,11 +98,13 @@ class TorchPredictor:
             total = torch.zeros_like(best)
             for plane in logits.unbind(1):
                 total += (plane - best).exp_()
+            # NaN and infinity in any class end up here.
+            self._require_finite(total, pixels)
             confidence = (CONFIDENCE_STEPS / total).round_().to(torch.uint8)
             return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
 
     @contextmanager
-    def _session(self) -> Iterator[None]:
+    def _session(self, pixels: Pixels) -> Iterator[None]:
         """Inference mode, one CPU thread per caller, errors of the device mapped."""
         with self._one_at_a_time:
             if self._device.type == "cpu":
@@ -92,13 +112,38 @@ class TorchPredictor:
             try:
                 with torch.inference_mode():
                     yield
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if self._device.type == "cuda":
-                    torch.cuda.empty_cache()
-                msg = f"{self._device} has no memory left for this batch"
-                raise OutOfDeviceMemoryError(msg) from error
+            except (RuntimeError, MemoryError) as error:
+                n, _, height, width = pixels.shape
+                if _is_out_of_memory(error):
+                    self._free_memory(error)
+                    msg = f"{self._device} has no memory left for {n} x {height} x {width} px"
+                    raise OutOfDeviceMemoryError(
+                        msg, hint="Give it smaller windows with --window-px."
+                    ) from error
+                what = str(error).strip().splitlines()[:1]
+                msg = f"the network fails on a window of {width} x {height} px: {' '.join(what)}"
+                raise ModelError(msg, hint="Try larger windows with --window-px.") from error
+
+    def _free_memory(self, error: BaseException) -> None:
+        """Let go of what the failed pass has allocated."""
+        # Its frames hold every tensor of it for as long as the error lives.
+        traceback.clear_frames(error.__traceback__)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self._device.type == "mps":
+            torch.mps.empty_cache()
+
+    def _require_finite(self, values: torch.Tensor, pixels: Pixels) -> None:
+        """Raise ModelError for NaN or infinity; else a pixel would quietly get some class."""
+        if bool(torch.isfinite(values).all()):
+            return
+        msg = (
+            f"the network gives scores that are not finite in {self._precision} for pixel "
+            f"values {pixels.min():g} to {pixels.max():g}"
+        )
+        half = "Repeat with --precision fp32."
+        whole = "Its weights hold NaN or infinity, or the values are far outside its range."
+        raise ModelError(msg, hint=whole if self._precision == "fp32" else half)
 
     def _logits(self, pixels: Pixels) -> torch.Tensor:
         """Return fp32 logits (n, class, row, col) on the device."""
@@ -135,6 +180,24 @@ def _best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return best, channel
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # The CPU allocator has no exception of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in _NO_MEMORY)
+
+
+def _forbid_tf32() -> None:
+    """Make fp32 mean fp32 on CUDA, for the whole process.
+
+    torch lets cuDNN round the factors of a convolution to TF32's 10 bits unless told not
+    to, which changes classes; a halo and a class map measured in fp32 would not hold. Who
+    wants speed asks for bf16, which has the same range and is faster still.
+    """
+    backends: Any = torch.backends
+    # The old switches first: torch refuses to read them where they and the new ones differ.
+    backends.cudnn.allow_tf32 = False
+    backends.cuda.matmul.allow_tf32 = False
+    if hasattr(backends.cudnn, "conv"):  # torch >= 2.9; "ieee" also beats a wider setting
+        for operation in (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul):
+            operation.fp32_precision = "ieee"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, OutOfDeviceMemoryError
 from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec, read_card
 from geoseg.model.device import Device
@@ -289,3 +292,128 @@ def test_arguments_that_make_no_network_are_one_short_line(arguments: dict[str, 
     with pytest.raises(ModelError, match="smp cannot build") as caught:
         build_network(spec, 3)
     assert len(str(caught.value)) < 300
+
+
+# What goes wrong on the way ------------------------------------------------------------
+
+
+class _Raises(torch.nn.Module):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        raise self.error
+
+
+class _Gives(torch.nn.Module):
+    """Scores of three classes, one of them ``value`` at one pixel."""
+
+    def __init__(self, value: float, channel: int) -> None:
+        super().__init__()
+        self.value, self.channel = value, channel
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = x[:, :3] * 1.0
+        scores[-1, self.channel, 20, 30] = self.value
+        return scores
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_scores_that_are_no_numbers_are_an_error(
+    tiny_card: ModelCard, value: float, channel: int
+) -> None:
+    broken = TorchPredictor(_Gives(value, channel), tiny_card, CPU)
+    for call in (lambda: broken.labels(batch(), 8), lambda: broken.scores(batch())):
+        with pytest.raises(ModelError, match=r"not finite in fp32 for pixel values \d+ to \d+"):
+            call()
+
+
+def test_a_class_may_be_ruled_out(tiny_card: ModelCard) -> None:
+    """Minus infinity is a score of 0, no fault."""
+    predictor = TorchPredictor(_Gives(-float("inf"), 1), tiny_card, CPU)
+    assert predictor.scores(batch())[-1, 1, 20, 30] == 0
+    assert predictor.labels(batch(), 0).channel[-1, 20, 30] != 1
+
+
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5.56 GB, other allocations: 1 GB)"),
+    RuntimeError("Invalid buffer size: 24.00 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("FIND was unable to find an engine to execute this computation"),
+    RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda e: str(e)[:30])
+def test_running_out_of_memory_is_known_on_every_backend(
+    tiny_card: ModelCard, error: Exception
+) -> None:
+    predictor = TorchPredictor(_Raises(error), tiny_card, CPU)
+    for call in (lambda: predictor.labels(batch(), 8), lambda: predictor.scores(batch())):
+        with pytest.raises(OutOfDeviceMemoryError, match="no memory left for 3 x 64 x 64 px"):
+            call()
+
+
+def test_the_allocator_of_this_machine_is_known(tiny_card: ModelCard) -> None:
+    class Greedy(torch.nn.Module):
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            return torch.empty(10**14)
+
+    with pytest.raises(OutOfDeviceMemoryError):
+        TorchPredictor(Greedy(), tiny_card, CPU).scores(batch())
+
+
+def test_what_a_failed_pass_allocated_is_let_go(tiny_card: ModelCard) -> None:
+    alive: list[weakref.ref[torch.Tensor]] = []
+
+    class Holds(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            large = x.clone()
+            alive.append(weakref.ref(large))
+            msg = "CUDA out of memory"
+            raise RuntimeError(msg)
+
+    with pytest.raises(OutOfDeviceMemoryError) as caught:
+        TorchPredictor(Holds(), tiny_card, CPU).scores(batch())
+    assert caught.value.__cause__ is not None
+    assert [ref() for ref in alive] == [None]
+
+
+def test_any_other_failure_of_the_network_is_one_line(tiny_card: ModelCard) -> None:
+    error = RuntimeError("Given input size: (1x1x1).\nAnd much more")
+    with pytest.raises(ModelError, match=r"a window of 64 x 64 px: Given input size: \(1x1x1\)\.$"):
+        TorchPredictor(_Raises(error), tiny_card, CPU).scores(batch())
+
+
+def test_fp32_means_fp32_on_cuda() -> None:
+    code = """if True:
+        import torch
+        from geoseg.model.torch_predictor import _forbid_tf32
+        backends = torch.backends
+        if hasattr(backends, "fp32_precision"):
+            backends.fp32_precision = backends.cudnn.conv.fp32_precision = "tf32"
+        _forbid_tf32()
+        print(backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32)
+        print(getattr(getattr(backends.cudnn, "conv", None), "fp32_precision", "ieee"))
+    """
+    # In a process of its own: the switches hold for all of it.
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["False", "False", "ieee"], "")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_fp32_on_cuda_gives_the_cpus_scores(tiny_model: Path, predictor: TorchPredictor) -> None:
+    device = Device(name="cuda:0", precision="fp32")
+    cuda = load_predictor(tiny_model, read_card(tiny_model), device)
+    # TF32 would be off by 1e-3 and more.
+    np.testing.assert_allclose(cuda.scores(batch()), predictor.scores(batch()), atol=2e-5)
