@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -52,16 +52,16 @@ def predictor_identity(card: ModelCard) -> dict[str, Any]:
     The card's part (``ModelCard.identity``) and the versions of the libraries that build
     and run the network. Nothing is imported or opened for it.
     """
-    return {**card.identity(), "libraries": dict(_versions(_LIBRARIES))}
+    return {**card.identity(), "libraries": {name: _version(name) for name in _LIBRARIES}}
 
 
-def _versions(names: Iterable[str]) -> Iterable[tuple[str, str | None]]:
-    for name in names:
-        try:
-            yield name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            # A test double or a vendored copy: known to be there, not by which number.
-            yield name, None
+@cache
+def _version(name: str) -> str | None:
+    """Return a library's version; None for one that was not installed by a package manager."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def file_sha256(path: Path) -> str:

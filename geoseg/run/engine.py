@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from pathlib import Path
 from typing import Final
 
+from geoseg.model.network import predictor_identity
 from geoseg.model.predictor import Predictor
 from geoseg.raster.read import SceneReader
 from geoseg.run.block import Engine
@@ -12,23 +15,26 @@ from geoseg.run.forward import DeviceLimits
 from geoseg.run.plan import RunPlan
 
 __all__ = [
+    "begin_run",
     "forget_stop",
     "load_engine",
     "load_model",
     "release_readers",
     "request_stop",
+    "run_limits",
     "stop_requested",
 ]
 
 _guard: Final = threading.Lock()
-_models: Final[dict[tuple[object, ...], tuple[Predictor, DeviceLimits]]] = {}
+_models: Final[dict[str, Predictor]] = {}
 _readers: Final[dict[tuple[object, ...], SceneReader]] = {}
+# A folder has one run at a time, held by its lock, and so names the run.
+_limits: Final[dict[Path, DeviceLimits]] = {}
 _stopped: Final[set[str]] = set()
-_NO_LIMIT_PX: Final = 2**62
 
 
 def load_engine(plan: RunPlan) -> Engine:
-    """Return reader and model of a plan, made on first use in this process."""
+    """Return reader, model and limits of a plan, made on first use in this process."""
     predictor, limits = load_model(plan)
     key = (plan.scene.address, plan.scene.fingerprint, plan.bands, plan.nodata_rule)
     with _guard:
@@ -38,21 +44,47 @@ def load_engine(plan: RunPlan) -> Engine:
 
 
 def load_model(plan: RunPlan) -> tuple[Predictor, DeviceLimits]:
-    """Return the predictor of a plan; loaded once per process and digest.
+    """Return a plan's predictor, loaded once per process, model and device, and its limits.
 
     Raises:
         ModelError: The weights are missing or damaged.
     """
     from geoseg.model.torch_predictor import load_predictor  # noqa: PLC0415 - needs torch
 
-    card = plan.card
-    key = (card.weights_sha256, card.scaling, card.temperature, plan.device, plan.batch_size)
+    key = _model_key(plan)
     with _guard:
         if key not in _models:
-            predictor = load_predictor(plan.model_folder, card, plan.device)
-            limits = DeviceLimits(batch_size=plan.batch_size, window_px=_NO_LIMIT_PX)
-            _models[key] = (predictor, limits)
-        return _models[key]
+            _models[key] = load_predictor(plan.model_folder, plan.card, plan.device)
+        predictor = _models[key]
+    return predictor, run_limits(plan)
+
+
+def _model_key(plan: RunPlan) -> str:
+    """Return all that tells one loaded model from another, as text."""
+    parts = [predictor_identity(plan.card), plan.device.name, plan.device.precision]
+    return json.dumps(parts, sort_keys=True)
+
+
+def begin_run(plan: RunPlan) -> None:
+    """Forget what an earlier run into the same folder left in this process.
+
+    Its request to stop, and what it learnt of the device's memory: that may be free now.
+    """
+    _stopped.discard(plan.digest)
+    with _guard:
+        _limits.pop(plan.out, None)
+
+
+forget_stop = begin_run
+
+
+def run_limits(plan: RunPlan) -> DeviceLimits:
+    """Return what a run has learnt of the device's memory in this process, since it began.
+
+    ``news()`` gives the sentences for its listeners, ``as_json()`` the entry of its record.
+    """
+    with _guard:
+        return _limits.setdefault(plan.out, DeviceLimits(plan.batch_size))
 
 
 def release_readers() -> None:
@@ -66,11 +98,6 @@ def release_readers() -> None:
 def request_stop(plan: RunPlan) -> None:
     """Ask this process's blocks of a run to end at the next window."""
     _stopped.add(plan.digest)
-
-
-def forget_stop(plan: RunPlan) -> None:
-    """Let a run that was stopped in this process start again."""
-    _stopped.discard(plan.digest)
 
 
 def stop_requested(plan: RunPlan) -> bool:

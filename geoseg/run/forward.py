@@ -8,6 +8,7 @@ the same whichever block it belongs to: windows are fixed, and sums run in their
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from geoseg.run.plan import RunPlan
 __all__ = ["DeviceLimits", "Forward", "ForwardResult", "ModelPixels", "Stopwatch", "ring_cores"]
 
 _STRIP_ROWS = 256
+_NO_LIMIT_PX = 2**62
 _Result = TypeVar("_Result")
 
 
@@ -50,14 +52,67 @@ class Stopwatch:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
 
-@dataclass(slots=True)
 class DeviceLimits:
-    """What the device turned out to hold; shared by the blocks of a process, only shrinks."""
+    """What the device turned out to hold, for one run in one process; it only shrinks.
 
-    batch_size: int
-    """Windows per forward pass."""
-    window_px: int
-    """Pixels of the largest window that is still tried."""
+    Shared by the threads that work on the run's blocks. A thread that ran out of memory says
+    with which size it did, so that two of them that fail at once lower a limit once.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        """Start from the plan's batch; a window may have any size until one does not fit."""
+        self._guard = threading.Lock()
+        self._planned = self._batch_size = batch_size
+        self._window_px = _NO_LIMIT_PX
+        self._untold: list[str] = []
+
+    @property
+    def batch_size(self) -> int:
+        """Windows per forward pass."""
+        return self._batch_size
+
+    @property
+    def window_px(self) -> int:
+        """Pixels of the largest window that is still tried."""
+        return self._window_px
+
+    def halve_batch(self, failed: int) -> None:
+        """Halve the batch, unless another thread has done so since ``failed`` was stacked."""
+        with self._guard:
+            if self._batch_size != failed or failed == 1:
+                return
+            self._batch_size //= 2
+            self._untold.append(
+                f"the device has no memory for {failed} windows at a time; "
+                f"going on with {self._batch_size}"
+            )
+
+    def refuse_window(self, window: Window) -> None:
+        """Try no window of that many pixels any more."""
+        with self._guard:
+            if window.size_px > self._window_px:
+                return
+            self._window_px = window.size_px - 1
+            self._untold.append(
+                f"the device has no memory for a window of {window.width} x {window.height} px; "
+                "going on with smaller ones, which may change the map near their edges"
+            )
+
+    def news(self) -> tuple[str, ...]:
+        """Return a sentence for each limit that was lowered since the last call."""
+        with self._guard:
+            told, self._untold = tuple(self._untold), []
+            return told
+
+    def as_json(self) -> dict[str, int | None]:
+        """Return what was planned and what the device held, for the run's record."""
+        with self._guard:
+            limited = self._window_px < _NO_LIMIT_PX
+            return {
+                "batch_size_planned": self._planned,
+                "batch_size": self._batch_size,
+                "largest_window_px": self._window_px if limited else None,
+            }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +209,7 @@ class Forward:
         halo = self.plan.tiling.halo_px
         for jobs, batch in self._batches(ring=0):
             with self.watch("predict"):
-                labels = self._guarded(jobs, partial(self.predictor.labels, batch, halo))
+                labels = self._guarded(jobs, batch, partial(self.predictor.labels, batch, halo))
             if labels is None:
                 continue
             with self.watch("stitch"):
@@ -201,7 +256,7 @@ class Forward:
         """Yield (class, row, col) scores window by window, in the order of the windows."""
         for jobs, batch in self._batches(ring):
             with self.watch("predict"):
-                scores = self._guarded(jobs, partial(self.predictor.scores, batch))
+                scores = self._guarded(jobs, batch, partial(self.predictor.scores, batch))
             if scores is not None:
                 with self.watch("stitch"):
                     yield from zip(jobs, scores, strict=False)
@@ -271,13 +326,15 @@ class Forward:
                 self._pending.extendleft(reversed(self._split(job)))
                 continue
             jobs = [job]
+            # Read once: another thread may lower it, and a batch has one size.
+            size = self.limits.batch_size
             while (
-                len(jobs) < self.limits.batch_size
+                len(jobs) < size
                 and self._pending
                 and self._pending[0].nominal.shape == job.nominal.shape
             ):
                 jobs.append(self._pending.popleft())
-            yield jobs, self._stack(jobs)
+            yield jobs, self._stack(jobs, size)
 
     def _jobs(self, ring: int) -> Iterator[_Job]:
         tiling, region = self.plan.tiling, self.pixels.region
@@ -295,10 +352,9 @@ class Forward:
         seen = scale.scene_window(reach.intersect(tiling.block_window(self.block)))
         return bool(self._wanted[seen.intersect(own).within(own)].any())
 
-    def _stack(self, jobs: Sequence[_Job]) -> Pixels:
+    def _stack(self, jobs: Sequence[_Job], size: int) -> Pixels:
         """Return the batch, filled up with its first window to its full size."""
         halo, region = self.plan.tiling.halo_px, self.pixels.region
-        size = self.limits.batch_size
         cut: list[Pixels] = [
             self.pixels.values[(slice(None), *job.nominal.expand(halo).within(region))]
             for job in jobs
@@ -307,19 +363,20 @@ class Forward:
         batch: NDArray[Any] = np.stack(cut + cut[:1] * (size - len(cut)))
         return batch
 
-    def _guarded(self, jobs: Sequence[_Job], call: Callable[[], _Result]) -> _Result | None:
+    def _guarded(
+        self, jobs: Sequence[_Job], batch: Pixels, call: Callable[[], _Result]
+    ) -> _Result | None:
         """Call the model; where memory runs out, lower the limits and queue the jobs again."""
         try:
             return call()
         except OutOfDeviceMemoryError:
             self.windows -= len(jobs)
-            if self.limits.batch_size > 1:
-                self.limits.batch_size //= 2
+            if len(batch) > 1:
+                self.limits.halve_batch(len(batch))
+            elif self._split(jobs[0]) == [jobs[0]]:
+                raise
             else:
-                px = jobs[0].nominal.expand(self.plan.tiling.halo_px).size_px
-                if len(self._split(jobs[0])) == 1:
-                    raise
-                self.limits.window_px = min(self.limits.window_px, px - 1)
+                self.limits.refuse_window(jobs[0].nominal.expand(self.plan.tiling.halo_px))
             self._pending.extendleft(reversed(jobs))
             return None
 

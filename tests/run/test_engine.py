@@ -1,0 +1,166 @@
+"""What a process keeps between blocks and runs: models by identity, limits by run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geoseg.errors import OutOfDeviceMemoryError
+from geoseg.grid.window import Window
+from geoseg.model.device import Device
+from geoseg.model.predictor import LabelBatch, Pixels
+from geoseg.options import RunOptions
+from geoseg.run import engine
+from geoseg.run.forward import DeviceLimits
+from geoseg.run.pipeline import run
+from geoseg.run.plan import RunPlan, make_plan
+from tests.fakes import IdentityPredictor, Recorder, SmallDevicePredictor, card_of
+from tests.scenes import read_back, texture, write_scene
+
+Model = Callable[..., str]
+
+
+def options(folder: Path, scene: Path, model: str, **more: Any) -> RunOptions:
+    chosen = {"formats": (), "workers": 2, "out": folder / "out", "overwrite": True, **more}
+    return RunOptions(scene=str(scene), model=model, **chosen)
+
+
+# Limits ---------------------------------------------------------------------------------
+
+
+def test_threads_that_fail_at_once_halve_once() -> None:
+    limits = DeviceLimits(16)
+    together = threading.Barrier(8)
+
+    def fail(_: int) -> None:
+        together.wait()
+        limits.halve_batch(16)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fail, range(8)))
+    assert limits.batch_size == 8
+    assert limits.news() == ("the device has no memory for 16 windows at a time; going on with 8",)
+    assert limits.news() == ()
+    limits.halve_batch(8)
+    limits.halve_batch(8)
+    assert (limits.batch_size, len(limits.news())) == (4, 1)
+
+
+def test_a_batch_of_one_and_a_window_once_refused_stay() -> None:
+    limits = DeviceLimits(1)
+    limits.halve_batch(1)
+    assert (limits.batch_size, limits.news()) == (1, ())
+    assert limits.as_json() == {
+        "batch_size_planned": 1, "batch_size": 1, "largest_window_px": None,
+    }  # fmt: skip
+    for _ in range(2):
+        limits.refuse_window(Window(0, 0, 40, 30))
+    (told,) = limits.news()
+    assert "a window of 30 x 40 px" in told
+    assert limits.as_json()["largest_window_px"] == 1199
+    limits.refuse_window(Window(0, 0, 20, 30))
+    assert limits.window_px == 599
+
+
+class OnceSmall(Recorder):
+    """A device that has no room for two windows until ``grow`` is called."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__(IdentityPredictor(tuple(range(1, n_classes))))
+        self.room = 1
+
+    def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+        if len(pixels) > self.room:
+            msg = "no memory"
+            raise OutOfDeviceMemoryError(msg)
+        return super().labels(pixels, crop_px)
+
+
+def test_what_a_run_learnt_ends_with_it(tmp_path: Path, fake_model: Model) -> None:
+    """A neighbour's job may have filled the device; the next run tries again."""
+    scene = write_scene(tmp_path / "a.tif", texture((90, 100), bands=1))
+    predictor = OnceSmall(3)
+    chosen = options(tmp_path, scene, fake_model(predictor, card_of(3)), window_px=30, batch_size=4)
+    run(chosen)
+    learnt = engine.run_limits(make_plan(chosen))
+    assert learnt.as_json() == {
+        "batch_size_planned": 4, "batch_size": 1, "largest_window_px": None,
+    }  # fmt: skip
+    assert len(learnt.news()) == 2
+    predictor.room, predictor.batches = 4, []
+    run(chosen)
+    assert {shape[0] for shape in predictor.shapes} == {4}
+    assert engine.run_limits(make_plan(chosen)).as_json()["batch_size"] == 4
+
+
+def test_a_window_that_reaches_beyond_the_scene_is_split_like_any_other(
+    tmp_path: Path, fake_model: Model
+) -> None:
+    """Of its halves one may hold no pixel of the scene; it was taken for too small to split."""
+    pixels = texture((33, 16), bands=1)
+    mask = np.ones((33, 16), bool)
+    mask[:24] = False  # only the last window is forwarded: 24 rows from row 24, 9 of them real
+    scene = write_scene(tmp_path / "a.tif", pixels, mask=mask)
+    device = SmallDevicePredictor(IdentityPredictor((60, 120)), 32 * 32)
+    model = fake_model(device, card_of(3, stride_px=8, halo_px=8))
+    result = run(options(tmp_path, scene, model, window_px=48, batch_size=1))
+    assert device.refused == 1
+    expected = np.searchsorted([60, 120], pixels[0], side="right")
+    np.testing.assert_array_equal(read_back(result.files["classes"]), np.where(mask, expected, 255))
+
+
+# Models ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(tmp_path: Path, fake_model: Model) -> RunPlan:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50), bands=1))
+    return make_plan(options(tmp_path, scene, fake_model(IdentityPredictor((9,)), card_of(2))))
+
+
+CHANGES = {
+    "network": lambda c: replace(
+        c, network=replace(c.network, arguments=(("decoder_use_norm", {"type": "layernorm"}),))
+    ),
+    "encoder": lambda c: replace(c, network=replace(c.network, encoder="resnet34")),
+    "weights": lambda c: replace(c, weights_sha256="0" * 64),
+    "value range": lambda c: replace(c, value_range=(0.0, 10_000.0)),
+    "temperature": lambda c: replace(c, temperature=2.0),
+}
+
+
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    made: list[object] = []
+    monkeypatch.setattr(
+        "geoseg.model.torch_predictor.load_predictor", lambda *_: made.append(object()) or made[-1]
+    )
+    return made
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_models_that_differ_are_not_taken_for_each_other(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    made = loads(monkeypatch)
+    other = replace(plan, card=CHANGES[what](plan.card))
+    found = [engine.load_model(p)[0] for p in (plan, other, plan, other)]
+    assert len(made) == 2
+    assert found == made * 2
+
+
+def test_devices_and_precisions_have_a_model_each_and_batches_share_one(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loads(monkeypatch)
+    for name, precision in (("cpu", "fp32"), ("cpu", "bf16"), ("cuda:0", "fp32")):
+        engine.load_model(replace(plan, device=Device(name=name, precision=precision)))
+    assert len(made) == 3
+    engine.load_model(replace(plan, batch_size=7, out=plan.out / "other"))
+    assert len(made) == 3
