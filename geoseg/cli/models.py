@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import json_option, number_pair, split_names
+from geoseg.cli.options import (
+    configure_logging,
+    json_option,
+    number_pair,
+    split_names,
+    verbosity_options,
+)
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["models_group"]
 
 _MIB = 1 << 20
+# What these commands print is what they are for, so there is no --quiet.
+_verbose_option = click.option("-v", "--verbose", count=True, help="-vv also shows tracebacks.")
 
 
 @click.group(
@@ -32,8 +40,10 @@ def models_group() -> None:
     "list", epilog="\b\nExamples:\n  geoseg models list\n  geoseg models list --json | jq .models"
 )
 @json_option
-def list_command(*, as_json: bool) -> None:
+@_verbose_option
+def list_command(*, as_json: bool, verbose: int) -> None:
     """List the models that ship with geoseg; --model takes their names and any model folder."""
+    configure_logging(verbose=verbose, quiet=False)
     from geoseg.cli.table import echo_table  # noqa: PLC0415 - with the cards
     from geoseg.model.registry import DEFAULT_MODEL, bundled_models, find_model  # noqa: PLC0415
 
@@ -65,8 +75,10 @@ def list_command(*, as_json: bool) -> None:
 )
 @click.argument("model", metavar="NAME|DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print the card, a STAC item, as JSON.")
-def show_command(*, model: str, as_json: bool) -> None:
+@_verbose_option
+def show_command(*, model: str, as_json: bool, verbose: int) -> None:
     """Show a model: what it maps, on what imagery, how well, and under which licence."""
+    configure_logging(verbose=verbose, quiet=False)
     from geoseg.model.registry import find_model  # noqa: PLC0415 - not for --help
 
     folder, card = find_model(model)
@@ -291,10 +303,13 @@ mean and std are in pixel values: multiply smp's usual ones (0 to 1) by 255.
 @click.option(
     "--halo-scene",
     metavar="SCENE",
-    help="Scene at the model's pixel size, 1280 px or more on a side, to measure the "
+    help="Scene at the model's pixel size, 1536 px or more on a side, to measure the "
     "halo on. [default: synthetic images]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing model folder.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a model folder; any other folder is left alone."
+)
+@verbosity_options
 def import_command(  # noqa: PLR0913 - one parameter per flag
     *,
     smp_folder: Path,
@@ -314,16 +329,20 @@ def import_command(  # noqa: PLR0913 - one parameter per flag
     facts: Path | None,
     halo_scene: str | None,
     overwrite: bool,
+    verbose: int,
+    quiet: bool,
 ) -> None:
     """Make a model folder from what smp's save_pretrained wrote, and measure its halo.
 
     The halo is the context that a window needs so that its inner part gets the same
-    classes as in the whole image; measuring it takes a minute or two.
+    classes as in the whole image; measuring it takes minutes. Where no halo is enough, as
+    with networks that pool over the whole window, windows will be blended.
     """  # fmt: skip
     from geoseg.model.importing import ImportRequest  # noqa: PLC0415 - not for --help
     from geoseg.model.legend_text import read_legend  # noqa: PLC0415
     from geoseg.run.model_import import import_model  # noqa: PLC0415
 
+    configure_logging(verbose=verbose, quiet=quiet)
     gsd_range = _gsd_range(gsd_m, gsd_range)
     short = name or out.name
     request = ImportRequest(
@@ -339,12 +358,29 @@ def import_command(  # noqa: PLR0913 - one parameter per flag
         license=license_id,
         facts={} if facts is None else _read_facts(facts),
     )
-    click.echo("building the network and measuring its halo ...", err=True)
+    if not quiet:
+        click.echo("building the network and measuring its halo ...", err=True)
     card = import_model(smp_folder, out, request, halo_scene=halo_scene, overwrite=overwrite)
-    click.echo(
-        f"{out}: halo {card.halo_px} px, stitch {card.stitch}, {card.n_parameters:,} weights"
+    if not quiet:
+        click.echo(f"{out}: {_halo_text(card)}, {card.n_parameters:,} weights")
+        click.echo(f"try it: geoseg run SCENE.tif --model {out}", err=True)
+
+
+def _halo_text(card: ModelCard) -> str:
+    """Return what was found about the context that windows need."""
+    from geoseg.model.halo import LEAST_SECOND_CLASS  # noqa: PLC0415 - numpy
+
+    if card.stitch == "crop":
+        return f"halo {card.halo_px} px, windows will be cropped"
+    blended = f"windows will be blended over a halo of {card.halo_px} px"
+    if card.facts["halo_second_class_share"] < LEAST_SECOND_CLASS:
+        return (
+            f"{blended}, because the images show hardly more than one class and so tell nothing "
+            "(try --halo-scene)"
+        )
+    return (
+        f"{blended}, because no halo up to {card.facts['halo_curve'][-1]['halo_px']} px is enough"
     )
-    click.echo(f"try it: geoseg run SCENE.tif --model {out}", err=True)
 
 
 def _gsd_range(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 
+from geoseg.errors import OutOfDeviceMemoryError
 from geoseg.memory import peak_memory_bytes
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device
@@ -26,10 +28,15 @@ def activation_bytes_per_px(folder: Path, card: ModelCard) -> float:
 
     Raises:
         ModelError: The weights are missing or damaged.
+        OutOfDeviceMemoryError: The machine has no memory for a window of 1024 px.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_measured, folder, card).result()
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(_measured, folder, card).result()
+    except BrokenProcessPool as error:
+        msg = "the process that measured the network's memory was killed, probably for want of it"
+        raise OutOfDeviceMemoryError(msg, hint="Use a machine with more memory.") from error
 
 
 def _measured(folder: Path, card: ModelCard) -> float:

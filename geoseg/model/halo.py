@@ -13,11 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.grid.window import round_up
 from geoseg.model.predictor import Pixels, Predictor
 
-__all__ = ["HaloMeasurement", "agreement", "image_side_px", "measure_halo", "patchwork_image"]
+__all__ = [
+    "LEAST_SECOND_CLASS",
+    "HaloMeasurement",
+    "agreement",
+    "image_side_px",
+    "measure_halo",
+    "patchwork_image",
+]
 
 _ENOUGH = 1e-4
+LEAST_SECOND_CLASS = 1e-2
+"""A hundred times what may differ; with less, agreement says nothing about context."""
 _CORE_PX = 512
 _LARGEST_HALO_PX = 256
 _SIDE_CORES = 2
@@ -27,9 +37,17 @@ class HaloMeasurement(NamedTuple):
     """Result of ``measure_halo``."""
 
     halo_px: int | None
-    """Smallest sufficient halo, or None where even the largest one is not enough."""
+    """Smallest sufficient halo, or None where even the largest one is not enough, or where
+    the images do not tell."""
     curve: tuple[tuple[int, float], ...]
     """(halo, share of core pixels whose class differs from the whole image's)."""
+    second_class_share: float
+    """Share of pixels that are not of the most common class."""
+
+    @property
+    def tells(self) -> bool:
+        """False where nearly everything is one class: any halo would do, and mean nothing."""
+        return self.second_class_share >= LEAST_SECOND_CLASS
 
 
 def image_side_px(stride_px: int) -> int:
@@ -55,9 +73,10 @@ def measure_halo(predictor: Predictor, stride_px: int, images: Sequence[Pixels])
     """
     core, largest = _sizes(stride_px)
     whole = [predictor.labels(image[None], largest).channel[0] for image in images]
-    candidates = sorted({*range(0, 129, stride_px), *range(0, largest + 1, 64)})
+    counts = np.bincount(np.concatenate([image.ravel() for image in whole]))
+    others = 1 - float(counts.max() / counts.sum())
     curve: list[tuple[int, float]] = []
-    for halo in (h for h in candidates if h % stride_px == 0):
+    for halo in _candidates(stride_px, largest):
         differing = sum(
             int(np.count_nonzero(_tiled(predictor, image, core, largest, halo) != reference))
             for image, reference in zip(images, whole, strict=True)
@@ -65,8 +84,16 @@ def measure_halo(predictor: Predictor, stride_px: int, images: Sequence[Pixels])
         share = differing / sum(reference.size for reference in whole)
         curve.append((halo, share))
         if share <= _ENOUGH:
-            return HaloMeasurement(halo, tuple(curve))
-    return HaloMeasurement(None, tuple(curve))
+            found = HaloMeasurement(halo, tuple(curve), others)
+            return found if found.tells else found._replace(halo_px=None)
+    return HaloMeasurement(None, tuple(curve), others)
+
+
+def _candidates(stride_px: int, largest: int) -> list[int]:
+    """Return halos to try: every stride up to 128 px, then about every 64 px."""
+    coarse = (round_up(halo, stride_px) for halo in range(128, largest + 1, 64))
+    fine = range(0, min(128, largest) + 1, stride_px)
+    return sorted({*fine, *(halo for halo in coarse if halo <= largest), largest})
 
 
 def _tiled(

@@ -6,18 +6,20 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import ModelError, OutputError
+from geoseg.errors import GeosegError, ModelError, OutputError
+from geoseg.grid.window import round_up
 from geoseg.legend import Legend
-from geoseg.model.card import BandScaling, ModelCard, NetworkSpec
+from geoseg.model.card import CARD_NAME, BandScaling, ModelCard, NetworkSpec, read_card
 from geoseg.model.device import Device
 from geoseg.model.footprint import activation_bytes_per_px
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
-from geoseg.model.network import build_network, file_sha256, load_weights
+from geoseg.model.network import build_network, file_sha256, load_weights, network_stride_px
 from geoseg.model.predictor import Pixels
 
 __all__ = ["ImportRequest", "import_smp_folder"]
@@ -28,7 +30,11 @@ _NOT_ARGUMENTS = frozenset(
     {"_model_class", "encoder_name", "encoder_weights", "in_channels", "classes", "activation",
      "aux_params", "dataset", "metrics"}
 )  # fmt: skip
+_CONFIG_ERRORS = (
+    OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 _FALLBACK_HALO_PX = 128
+_LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,43 +81,114 @@ def import_smp_folder(
         request: Bands, classes and the rest.
         images: (band, row, col) raw pixels to measure the halo on, at least
             ``image_side_px`` on a side; synthetic ones where none are given.
-        overwrite: Replace an existing model folder.
+        overwrite: Replace an existing model folder; a folder that holds anything else stays.
 
     Raises:
         ModelError: The folder is not smp's, or its parts do not fit each other.
-        OutputError: ``out`` exists or cannot be written.
+        OutputError: ``out`` exists, is no model folder, or cannot be written.
     """
-    if out.exists() and not overwrite:
-        msg = f"{out} exists already"
-        raise OutputError(msg, hint="Choose another --out, or add --overwrite.")
+    _require_free(out, overwrite=overwrite)
     spec = _read_spec(source)
-    if not (source / _WEIGHTS).is_file():
-        msg = f"{source} holds no {_WEIGHTS}"
-        raise ModelError(msg, hint="Save it with model.save_pretrained(FOLDER) of smp >= 0.4.")
+    with _placed(out, overwrite=overwrite) as staging:
+        _copy_weights(source, staging)
+        card = _measured(_draft(spec, staging / _WEIGHTS, request), staging, images)
+        card.write(staging)
+    return card
+
+
+def _require_free(out: Path, *, overwrite: bool) -> None:
+    """Raise OutputError unless ``out`` is not there, or is a model folder that may go away."""
+    try:
+        if not os.path.lexists(out):
+            return
+        if not overwrite:
+            msg = f"{out} exists already"
+            raise OutputError(msg, hint="Choose another --out, or add --overwrite.")
+        foreign = _what_is_no_model(out)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        msg = f"cannot look into {out}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    if foreign:
+        msg = f"--overwrite replaces model folders only, and {out} {foreign}"
+        raise OutputError(msg, hint="Choose another --out, or remove it yourself.")
+
+
+def _what_is_no_model(folder: Path) -> str | None:
+    """Return what tells that a folder is more, less or other than a model; None if nothing."""
+    if folder.is_symlink() or not folder.is_dir():
+        return "is no folder"
+    names = {path.name for path in folder.iterdir()}
+    if CARD_NAME not in names:
+        return f"holds no {CARD_NAME}"
+    try:
+        weights = read_card(folder).weights_file
+    except ModelError:
+        weights = _WEIGHTS  # a damaged card may be replaced too
+    foreign = sorted(names - {CARD_NAME, _WEIGHTS, weights})
+    return f"also holds {foreign[0]!r}" if foreign else None
+
+
+@contextmanager
+def _placed(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty folder beside ``out`` that takes its place when the block ends well."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        msg = f"cannot write {out}: {error.strerror}"
+        msg = f"cannot write {out}: {error.strerror or error}"
         raise OutputError(msg) from error
     try:
-        shutil.copyfile(source / _WEIGHTS, staging / _WEIGHTS)
-        card = _measured(_draft(spec, staging / _WEIGHTS, request), staging, images)
-        card.write(staging)
+        yield staging
         os.chmod(staging, 0o755)  # noqa: S103 - mkdtemp makes it private
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(staging, out)
+        # Measuring took minutes: something else may be there by now.
+        _require_free(out, overwrite=overwrite)
+        _swap(staging, out)
+    except OSError as error:
+        if isinstance(error, GeosegError):
+            raise
+        msg = f"cannot write {out}: {error.strerror or error}"
+        raise OutputError(msg, hint="Nothing has changed there.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return card
+
+
+def _swap(staging: Path, out: Path) -> None:
+    """Put one folder in the place of another, which stays whole until the new one is there."""
+    if not out.exists():
+        os.replace(staging, out)
+        return
+    old = staging.with_name(f"{staging.name}.old")
+    os.replace(out, old)
+    try:
+        os.replace(staging, out)
+    except BaseException:
+        os.replace(old, out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _copy_weights(source: Path, folder: Path) -> None:
+    try:
+        weights = (source / _WEIGHTS).open("rb")
+    except FileNotFoundError as error:
+        msg = f"{source} holds no {_WEIGHTS}"
+        raise ModelError(
+            msg, hint="Save it with model.save_pretrained(FOLDER) of smp >= 0.4."
+        ) from error
+    except OSError as error:
+        msg = f"cannot read {source / _WEIGHTS}: {error.strerror or error}"
+        raise ModelError(msg) from error
+    with weights, (folder / _WEIGHTS).open("wb") as copy:
+        shutil.copyfileobj(weights, copy)
 
 
 def _read_spec(source: Path) -> tuple[NetworkSpec, int]:
     """Return the network and its number of bands from smp's ``config.json``."""
     try:
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        arguments = {k: v for k, v in config.items() if k not in _NOT_ARGUMENTS}
+        arguments = _arguments(config)
         spec = NetworkSpec(
             architecture=str(config["_model_class"]).lower(),
             encoder=str(config["encoder_name"]),
@@ -119,9 +196,22 @@ def _read_spec(source: Path) -> tuple[NetworkSpec, int]:
             n_outputs=int(config["classes"]),
         )
         return spec, int(config["in_channels"])
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        msg = f"{source} is not a folder that smp's save_pretrained wrote: {error}"
+    except _CONFIG_ERRORS as error:
+        what = getattr(error, "strerror", None) or str(error)[:_LONGEST_TEXT]
+        msg = f"{source} is not a folder that smp's save_pretrained wrote: {what}"
         raise ModelError(msg, hint="It must hold config.json and model.safetensors.") from error
+
+
+def _arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the config says to smp's constructor, in the words of smp 0.5 and later."""
+    arguments = {k: v for k, v in config.items() if k not in _NOT_ARGUMENTS}
+    for old in ("decoder_use_batchnorm", "psp_use_batchnorm"):
+        if old in arguments:
+            arguments.setdefault("decoder_use_norm", arguments.pop(old))
+    if str(config["_model_class"]).lower() == "dpt":
+        # Else it takes windows of one size only; the weights are the same.
+        arguments["dynamic_img_size"] = True
+    return arguments
 
 
 def _frozen(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -138,7 +228,6 @@ def _draft(
         raise ModelError(msg, hint="Name every input band in order, e.g. --bands red,green,blue.")
     network = build_network(spec, n_bands)
     load_weights(network, weights)
-    encoder = getattr(network, "encoder", None)
     return ModelCard(
         name=request.name,
         title=request.title,
@@ -150,7 +239,7 @@ def _draft(
         gsd_m=request.gsd_m,
         gsd_range_m=request.gsd_range_m,
         legend=request.legend,
-        stride_px=int(getattr(encoder, "output_stride", 32)),
+        stride_px=network_stride_px(network),
         halo_px=0,
         stitch="crop",
         weights_file=weights.name,
@@ -177,13 +266,16 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
         **draft.facts,
         "halo_curve": [{"halo_px": h, "differing_share": round(d, 7)} for h, d in halo.curve],
         "halo_measured_on": "given images" if given else "synthetic patchwork",
+        "halo_second_class_share": round(halo.second_class_share, 6),
     }
+    fallback = round_up(_FALLBACK_HALO_PX, draft.stride_px)
+    same = agreement(exact, half, chosen) if halo.tells else None
     return replace(
         draft,
-        halo_px=_FALLBACK_HALO_PX if halo.halo_px is None else halo.halo_px,
+        halo_px=fallback if halo.halo_px is None else halo.halo_px,
         stitch="blend" if halo.halo_px is None else "crop",
         activation_bytes_per_px=round(activation_bytes_per_px(folder, draft), 1),
-        bf16_agreement=round(agreement(exact, half, chosen), 6),
+        bf16_agreement=None if same is None else round(same, 6),
         facts=facts,
     )
 

@@ -40,8 +40,8 @@ _ALLOWED_ARGUMENTS = frozenset(
         "decoder_fusion_channels", "decoder_intermediate_channels", "decoder_interpolation",
         "decoder_merge_policy", "decoder_pab_channels", "decoder_pyramid_channels",
         "decoder_readout", "decoder_segmentation_channels", "decoder_use_norm",
-        "encoder_depth", "encoder_output_indices", "encoder_output_stride", "psp_dropout",
-        "psp_out_channels", "upsampling",
+        "dynamic_img_size", "encoder_depth", "encoder_output_indices", "encoder_output_stride",
+        "psp_dropout", "psp_out_channels", "upsampling",
     }
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.errors import ModelError, OutOfDeviceMemoryError
+from geoseg.errors import GeosegError, ModelError, OutOfDeviceMemoryError
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device, keep_freed_pages
 from geoseg.model.fold import folded
@@ -23,6 +23,9 @@ from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
 __all__ = ["TorchPredictor", "load_predictor"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# What networks raise for windows that they do not take.
+_NETWORK_ERRORS = (RuntimeError, MemoryError, AssertionError, ValueError, IndexError, TypeError)
+_LONGEST_TEXT = 200
 # How backends that raise a plain RuntimeError say that memory ran out. cuDNN finds no engine
 # where none of them has room for its workspace.
 _NO_MEMORY = (
@@ -51,7 +54,11 @@ def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredic
     side_px = 8 * card.stride_px
     random = torch.Generator().manual_seed(0)
     example = torch.randn(1, len(card.bands), side_px, side_px, generator=random)
-    return TorchPredictor(folded(network, example), card, device)
+    try:
+        lighter = folded(network, example)
+    except _NETWORK_ERRORS as error:
+        raise _failure(error, example) from error
+    return TorchPredictor(lighter, card, device)
 
 
 class TorchPredictor:
@@ -112,17 +119,17 @@ class TorchPredictor:
             try:
                 with torch.inference_mode():
                     yield
-            except (RuntimeError, MemoryError) as error:
+            except GeosegError:
+                raise
+            except _NETWORK_ERRORS as error:
+                if not _is_out_of_memory(error):
+                    raise _failure(error, pixels) from error
+                self._free_memory(error)
                 n, _, height, width = pixels.shape
-                if _is_out_of_memory(error):
-                    self._free_memory(error)
-                    msg = f"{self._device} has no memory left for {n} x {height} x {width} px"
-                    raise OutOfDeviceMemoryError(
-                        msg, hint="Give it smaller windows with --window-px."
-                    ) from error
-                what = str(error).strip().splitlines()[:1]
-                msg = f"the network fails on a window of {width} x {height} px: {' '.join(what)}"
-                raise ModelError(msg, hint="Try larger windows with --window-px.") from error
+                msg = f"{self._device} has no memory left for {n} x {height} x {width} px"
+                raise OutOfDeviceMemoryError(
+                    msg, hint="Give it smaller windows with --window-px."
+                ) from error
 
     def _free_memory(self, error: BaseException) -> None:
         """Let go of what the failed pass has allocated."""
@@ -178,6 +185,14 @@ def _best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         channel.masked_fill_(plane > best, index)
         torch.maximum(best, plane, out=best)
     return best, channel
+
+
+def _failure(error: Exception, windows: torch.Tensor | Pixels) -> ModelError:
+    """Return the error of a network that does not take windows (n, band, row, col)."""
+    height, width = windows.shape[2:]
+    what = " ".join(str(error).strip().splitlines()[:1])[:_LONGEST_TEXT]
+    msg = f"the network fails on a window of {width} x {height} px: {what}"
+    return ModelError(msg, hint="It may need larger windows (--window-px).")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -20,7 +20,8 @@ from geoseg.raster.scene import Scene, open_scene, select_bands
 
 __all__ = ["halo_images", "import_model"]
 
-# Every smp encoder has a total stride that divides 256, and then the side is the same.
+# The stride is known when the network is built. None needs larger images than those of a
+# stride that divides 256; what is too much is cut off.
 _SIDE_PX: Final = image_side_px(32)
 _IMAGES: Final = 2
 _CANDIDATES_PER_AXIS: Final = 3
@@ -75,7 +76,7 @@ def halo_images(address: str, request: ImportRequest) -> list[Pixels]:
             found = sorted(found, key=lambda pair: -pair[0])[:_IMAGES]
     images = [pixels for share, pixels in found if share >= _LEAST_VALID]
     if not images:
-        msg = f"--halo-scene: no square of {_SIDE_PX} px in {address} is mostly valid"
+        msg = f"--halo-scene: no square of {_SIDE_PX} px in {scene.label} is mostly valid"
         raise OptionError(msg, hint="Choose another scene, or leave the flag out.")
     return images
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from geoseg.errors import OptionError
-from geoseg.model.card import read_card
+from geoseg.model.card import BandScaling, read_card
 from geoseg.model.legend_text import read_legend
+from geoseg.raster.read import SceneReader
 from geoseg.run import model_import
 from tests.scenes import UTM, texture, write_scene
 
@@ -44,7 +47,7 @@ def smp_folder(tmp_path_factory):
 
 @pytest.fixture
 def small_halo_images(monkeypatch):
-    """Measure halos on images of 352 px instead of 1280 px."""
+    """Measure halos on images of 352 px instead of 1536 px."""
     monkeypatch.setattr("geoseg.model.halo._CORE_PX", 32)
     monkeypatch.setattr("geoseg.model.halo._LARGEST_HALO_PX", 128)
     monkeypatch.setattr(model_import, "_SIDE_PX", 352)
@@ -127,7 +130,8 @@ def test_import_makes_a_folder_that_run_takes(geoseg, tmp_path, smp_folder):
     assert card.stride_px == 8
     assert card.facts["limits"] == ["snow"]
     assert card.facts["halo_curve"]
-    assert f"halo {card.halo_px} px" in answer.out
+    assert f"halo of {card.halo_px} px" in answer.out or f"halo {card.halo_px} px" in answer.out
+    assert ("blended" in answer.out) == (card.stitch == "blend")
     # The folder is complete: a scene goes through it.
     scene = write_scene(tmp_path / "s.tif", texture((70, 90), bands=2), crs=UTM)
     done = geoseg("run", scene, "--model", out, "--out", tmp_path / "map", "--gsd", "1", "--quiet")
@@ -212,6 +216,60 @@ def test_import_refuses_other_folders_and_existing_ones(geoseg, tmp_path, smp_fo
     assert (answer.code, "is not a folder that smp's" in answer.err) == (1, True)
     answer = geoseg("models", "import", smp_folder, *flags(tmp_path))
     assert (answer.code, "exists already" in answer.err) == (1, True)
+
+
+def test_the_help_tells_the_side_that_a_halo_scene_needs(geoseg):
+    from geoseg.model.halo import image_side_px
+
+    answer = geoseg("models", "import", "--help")
+    assert f"{model_import._SIDE_PX} px or more" in " ".join(answer.out.split())
+    sides = {image_side_px(stride) for stride in (1, 2, 4, 8, 14, 16, 28, 32)}
+    assert max(sides) == model_import._SIDE_PX
+
+
+@pytest.mark.usefixtures("small_halo_images")
+def test_import_replaces_a_model_folder_and_nothing_else(geoseg, tmp_path, smp_folder):
+    out = tmp_path / "m"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    answer = geoseg("models", "import", smp_folder, *flags(out), "--overwrite")
+    assert (answer.code, "holds no card.json" in answer.err) == (1, True)
+    assert (out / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.usefixtures("small_halo_images")
+def test_import_says_when_windows_will_be_blended_and_why(geoseg, tmp_path, smp_folder):
+    # Every image of so small a range is of one colour, and its map of one class.
+    answer = geoseg("models", "import", smp_folder, *flags(tmp_path / "m", value_range="0,1e-6"))
+    assert answer.code == 0, answer.err
+    assert "blended" in answer.out
+    assert "hardly more than one class" in answer.out
+    card = read_card(tmp_path / "m")
+    assert (card.stitch, card.bf16_agreement) == ("blend", None)
+
+
+def test_messages_of_a_halo_scene_name_it_without_its_credentials(
+    monkeypatch, tmp_path, small_halo_images
+):
+    scene = write_scene(
+        tmp_path / "s.tif", texture((360, 400), bands=2), mask=np.zeros((360, 400), bool),
+        descriptions=("red", "nir"), crs=UTM,
+    )  # fmt: skip
+    real = model_import.open_scene
+    address = "https://host/s.tif?sig=secret"
+    monkeypatch.setattr(
+        model_import, "open_scene", lambda _: dataclasses.replace(real(str(scene)), address=address)
+    )
+    monkeypatch.setattr(
+        model_import, "SceneReader", lambda _, *more: SceneReader(real(str(scene)), *more)
+    )
+    request = SimpleNamespace(
+        bands=("red", "nir"), gsd_m=None, scaling=(BandScaling(offset=0, divisor=1),) * 2
+    )
+    with pytest.raises(OptionError, match="mostly valid") as caught:
+        model_import.halo_images(address, request)
+    assert "https://host/s.tif" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

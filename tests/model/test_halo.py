@@ -53,3 +53,21 @@ def test_agreement_counts_equal_classes() -> None:
     low, high = IdentityPredictor((1,)), IdentityPredictor((2,))
     assert agreement(low, high, [image]) == 0.75
     assert agreement(low, low, [image]) == 1
+
+
+def test_images_of_one_class_tell_nothing() -> None:
+    """Any halo gives the same map there, and 0 would be no measurement."""
+    found = measure_halo(IdentityPredictor((300,)), 8, images(8))
+    assert found.halo_px is None
+    assert not found.tells
+    assert found.second_class_share == 0
+    assert measure_halo(IdentityPredictor((100,)), 8, images(8)).tells
+
+
+@pytest.mark.parametrize("stride_px", [14, 28, 32])
+def test_halos_of_any_stride_are_tried_up_to_the_largest(stride_px: int) -> None:
+    found = measure_halo(GlobalPredictor(), stride_px, images(stride_px))
+    halos = [halo for halo, _ in found.curve]
+    assert all(halo % stride_px == 0 for halo in halos)
+    assert 128 - stride_px < max(h for h in halos if h <= 128)
+    assert 256 - stride_px < halos[-1] <= 256
