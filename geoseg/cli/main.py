@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, RunInterruptedError
 from geoseg.version import __version__
 
 __all__ = ["cli", "main"]
@@ -29,7 +29,7 @@ _COMMANDS: Final = {
     "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),
     "completion": ("geoseg.cli.completion", "completion_command", "Print shell completion."),
 }  # fmt: skip
-_INTERRUPTED: Final = 130
+_LONGEST_TEXT: Final = 300
 
 
 class _LazyGroup(click.Group):
@@ -44,6 +44,13 @@ class _LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            # click would print an empty line of its own first.
+            raise RunInterruptedError("stopped") from error
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, _, text) in _COMMANDS.items()]
@@ -69,19 +76,17 @@ def main() -> NoReturn:
         code = cli.main(standalone_mode=False)
     except GeosegError as error:
         code = _report(error)
-    except click.exceptions.Abort:
-        click.echo("geoseg: stopped", err=True)
-        code = _INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("geoseg: stopped", err=True)
-        code = _INTERRUPTED
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _report(RunInterruptedError("stopped"))
     except BrokenPipeError:
         # The reader of our output went away (geoseg ... | head); say nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a traceback helps no user
+        code = _report_internal(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -99,9 +104,25 @@ def _calm_environment() -> None:
 
 
 def _report(error: GeosegError) -> int:
-    if logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
-        logging.getLogger("geoseg").debug("traceback", exc_info=error)
+    _show_traceback(error)
     click.echo(f"geoseg: {error}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
     return error.exit_code
+
+
+def _report_internal(error: Exception) -> int:
+    """Print one line for an error that nobody foresaw, and what to do with it."""
+    _show_traceback(error)
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_TEXT]
+    click.echo(f"geoseg: internal error: {text}", err=True)
+    click.echo(
+        "  Repeat the command with -vv and report what it prints, with that of 'geoseg doctor'.",
+        err=True,
+    )
+    return 1
+
+
+def _show_traceback(error: Exception) -> None:
+    """Log where an error comes from; ``-vv`` shows it."""
+    logging.getLogger("geoseg").debug("traceback", exc_info=error)

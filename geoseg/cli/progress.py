@@ -39,18 +39,19 @@ def listener(*, as_json: bool, quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 def _for_people() -> Iterator[Callable[[Any], None]]:
     from rich.console import Console  # noqa: PLC0415 - not for --help
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 - the same
         BarColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True, highlight=False)
+    # Names of files and classes may hold what rich takes for markup, as in "[red]x[/red].tif".
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     with Progress(
-        TextColumn("{task.description:<17}"),
+        TextColumn("{task.description:<17}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -71,34 +72,28 @@ class _Person:
         getattr(self, f"_{event.kind}")(event)
 
     def _warning(self, event: Any) -> None:  # noqa: ANN401
-        self._console.print(f"[yellow]warning:[/] {event.message}", soft_wrap=True)
+        from rich.text import Text  # noqa: PLC0415 - not for --help
+
+        text = Text.assemble(("warning:", "yellow"), f" {event.message}")
+        self._console.print(text, soft_wrap=True)
 
     def _plan(self, event: Any) -> None:  # noqa: ANN401
         height, width = event.window_px
-        resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
-        self._console.print(
-            f"{event.scene}\n  {event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}, "
-            f"windows {width} x {height} px, halo {event.halo_px} px; "
-            f"{event.model} on {event.device} ({event.precision})",
-            soft_wrap=True,
-        )
-        self._bars.update(
-            self._task,
-            description="classifying",
-            total=event.blocks,
-            completed=event.blocks_done,
-            note=f"{event.blocks_done}/{event.blocks} blocks",
+        self._start(
+            event,
+            f"{event.scene}\n  {_size(event)}, windows {width} x {height} px, halo "
+            f"{event.halo_px} px; {event.model} on {event.device} ({event.precision})",
+            "classifying",
         )
 
     def _vectorise(self, event: Any) -> None:  # noqa: ANN401
-        resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
-        self._console.print(
-            f"{event.raster}\n  {event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}",
-            soft_wrap=True,
-        )
+        self._start(event, f"{event.raster}\n  {_size(event)}", "tracing")
+
+    def _start(self, event: Any, headline: str, description: str) -> None:  # noqa: ANN401
+        self._console.print(headline, soft_wrap=True)
         self._bars.update(
             self._task,
-            description="tracing",
+            description=description,
             total=event.blocks,
             completed=event.blocks_done,
             note=f"{event.blocks_done}/{event.blocks} blocks",
@@ -141,6 +136,12 @@ class _Person:
         self._console.print(f"done in {event.elapsed_s:.1f} s: {event.out}", soft_wrap=True)
         if not sys.stdout.isatty():
             click.echo(event.out)
+
+
+def _size(event: Any) -> str:  # noqa: ANN401
+    """Return how much there is to do, and how much of it was done before."""
+    resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
+    return f"{event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}"
 
 
 def _area(area_m2: float | None) -> str:
