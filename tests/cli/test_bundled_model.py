@@ -41,3 +41,16 @@ def test_it_takes_the_sample_scenes(geoseg, name):
     answer = geoseg("info", SAMPLES / f"{name}.tif", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["model"]["reason"] is None
+
+
+def test_every_command_and_the_library_have_the_same_default():
+    """The name stands in three rooms, none of which may import another."""
+    from geoseg.cli.options import model_option
+    from geoseg.options import RunOptions
+
+    @model_option
+    def command(model):
+        return model
+
+    (parameter,) = command.__click_params__
+    assert parameter.default == RunOptions(scene="x").model == DEFAULT_MODEL
