@@ -81,7 +81,7 @@ def repeated(source: Path, target: Path, mpx: float) -> None:
 def forward_limit(scene: Path, model: str, precision: str) -> float:
     """Return Mpx/s of the model alone, all workers busy, no overlap, nothing else."""
     plan = make_plan(RunOptions(scene=str(scene), model=model, precision=precision))
-    predictor, _ = load_model(plan)
+    predictor = load_model(plan)
     rng = np.random.default_rng(0)
     shape = (plan.batch_size, len(plan.bands), *plan.tiling.window_shape)
     batch = rng.integers(0, 255, shape, dtype=np.uint8)

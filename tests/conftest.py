@@ -58,7 +58,6 @@ def fake_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     monkeypatch.setattr(torch_predictor, "load_predictor", load)
     engine._models.clear()
     yield make
-    engine.release_readers()
     engine._models.clear()
 
 

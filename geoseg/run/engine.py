@@ -1,9 +1,13 @@
-"""What a worker process keeps between blocks: the model by digest, the scene by fingerprint."""
+"""What a worker process keeps: models by identity, and per run its scene, limits and stop.
+
+A result folder has one run at a time, held by its lock, and so names the run.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,35 +20,56 @@ from geoseg.run.plan import RunPlan
 
 __all__ = [
     "begin_run",
-    "forget_stop",
+    "end_run",
     "load_engine",
     "load_model",
-    "release_readers",
     "request_stop",
     "run_limits",
     "stop_requested",
 ]
 
+
+@dataclass(slots=True)
+class _RunState:
+    """What the blocks of one run share in this process."""
+
+    limits: DeviceLimits
+    reader: SceneReader | None = None
+    stopped: bool = False
+
+
 _guard: Final = threading.Lock()
 _models: Final[dict[str, Predictor]] = {}
-_readers: Final[dict[tuple[object, ...], SceneReader]] = {}
-# A folder has one run at a time, held by its lock, and so names the run.
-_limits: Final[dict[Path, DeviceLimits]] = {}
-_stopped: Final[set[str]] = set()
+_runs: Final[dict[Path, _RunState]] = {}
+
+
+def begin_run(plan: RunPlan) -> None:
+    """Start with a fresh state: no stop, and no limit, for the device may be free now."""
+    end_run(plan)
+    with _guard:
+        _runs[plan.out] = _RunState(DeviceLimits(plan.batch_size))
+
+
+def end_run(plan: RunPlan) -> None:
+    """Close the scene and forget the run; the model stays for the next one."""
+    with _guard:
+        state = _runs.pop(plan.out, None)
+    if state is not None and state.reader is not None:
+        state.reader.close()
 
 
 def load_engine(plan: RunPlan) -> Engine:
     """Return reader, model and limits of a plan, made on first use in this process."""
-    predictor, limits = load_model(plan)
-    key = (plan.scene.address, plan.scene.fingerprint, plan.bands, plan.nodata_rule)
+    predictor = load_model(plan)
     with _guard:
-        if key not in _readers:
-            _readers[key] = SceneReader(plan.scene, plan.bands, plan.nodata_rule)
-        return Engine(_readers[key], predictor, limits)
+        state = _state(plan)
+        if state.reader is None:
+            state.reader = SceneReader(plan.scene, plan.bands, plan.nodata_rule)
+        return Engine(state.reader, predictor, state.limits)
 
 
-def load_model(plan: RunPlan) -> tuple[Predictor, DeviceLimits]:
-    """Return a plan's predictor, loaded once per process, model and device, and its limits.
+def load_model(plan: RunPlan) -> Predictor:
+    """Return a plan's predictor, loaded once per process, model and device.
 
     Raises:
         ModelError: The weights are missing or damaged.
@@ -55,8 +80,7 @@ def load_model(plan: RunPlan) -> tuple[Predictor, DeviceLimits]:
     with _guard:
         if key not in _models:
             _models[key] = load_predictor(plan.model_folder, plan.card, plan.device)
-        predictor = _models[key]
-    return predictor, run_limits(plan)
+        return _models[key]
 
 
 def _model_key(plan: RunPlan) -> str:
@@ -65,41 +89,24 @@ def _model_key(plan: RunPlan) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-def begin_run(plan: RunPlan) -> None:
-    """Forget what an earlier run into the same folder left in this process.
-
-    Its request to stop, and what it learnt of the device's memory: that may be free now.
-    """
-    _stopped.discard(plan.digest)
-    with _guard:
-        _limits.pop(plan.out, None)
-
-
-forget_stop = begin_run
-
-
 def run_limits(plan: RunPlan) -> DeviceLimits:
-    """Return what a run has learnt of the device's memory in this process, since it began.
-
-    ``news()`` gives the sentences for its listeners, ``as_json()`` the entry of its record.
-    """
+    """Return what a run has learnt of the device's memory in this process, since it began."""
     with _guard:
-        return _limits.setdefault(plan.out, DeviceLimits(plan.batch_size))
-
-
-def release_readers() -> None:
-    """Close all scenes of this process; models stay for the next run."""
-    with _guard:
-        for reader in _readers.values():
-            reader.close()
-        _readers.clear()
+        return _state(plan).limits
 
 
 def request_stop(plan: RunPlan) -> None:
     """Ask this process's blocks of a run to end at the next window."""
-    _stopped.add(plan.digest)
+    with _guard:
+        _state(plan).stopped = True
 
 
 def stop_requested(plan: RunPlan) -> bool:
     """Tell whether the run was asked to stop in this process."""
-    return bool(_stopped) and plan.digest in _stopped
+    state = _runs.get(plan.out)
+    return state is not None and state.stopped
+
+
+def _state(plan: RunPlan) -> _RunState:
+    """Return a run's state; the caller holds the guard."""
+    return _runs.setdefault(plan.out, _RunState(DeviceLimits(plan.batch_size)))

@@ -109,7 +109,7 @@ def _valid_share(plan: RunPlan) -> float:
 
 def _window_seconds(plan: RunPlan) -> float:
     """Return seconds per window with all workers busy, after one to warm up."""
-    predictor, _ = load_model(plan)
+    predictor = load_model(plan)
     shape = (plan.batch_size, len(plan.bands), *plan.tiling.window_shape)
     batch = np.zeros(shape, np.float32)
     count = plan.workers if plan.device.is_cpu else 1

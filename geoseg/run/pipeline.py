@@ -20,10 +20,11 @@ from geoseg.options import POLYGON_SUFFIXES, RunOptions
 from geoseg.run.block import run_block
 from geoseg.run.cluster import Failure, failures_error, local_client, map_bounded
 from geoseg.run.engine import (
-    forget_stop,
+    begin_run,
+    end_run,
     load_engine,
-    release_readers,
     request_stop,
+    run_limits,
     stop_requested,
 )
 from geoseg.run.events import BlockDone, Finished, PlanReady, Progress, StageStarted, Warned
@@ -89,8 +90,13 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         plan = plan.with_layout(store.open(key, discard=options.overwrite))
         done = store.receipts()
         _announce(plan, done, progress)
-        done = _classify(plan, done, progress, start)
-        return _finish(plan, store, total(done.values(), len(plan.card.legend)), progress, start)
+        begin_run(plan)
+        try:
+            done = _classify(plan, done, progress, start)
+            totals = total(done.values(), len(plan.card.legend))
+            return _finish(plan, store, totals, progress, start)
+        finally:
+            end_run(plan)
 
 
 def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:
@@ -144,7 +150,6 @@ def _classify(
     failures: list[Failure] = []
     if not missing:
         return receipts
-    forget_stop(plan)
     if plan.formats:
         compile_in_background()
     try:
@@ -155,6 +160,8 @@ def _classify(
                     if isinstance(result, Failure):
                         failures.append(result)
                         continue
+                    for message in run_limits(plan).news():
+                        progress(Warned(message=message))
                     receipts[result.block] = result
                     px_done += result.block_px
                     progress(
@@ -173,8 +180,6 @@ def _classify(
     except KeyboardInterrupt as error:
         msg = f"stopped after {len(receipts)} of {len(blocks)} blocks"
         raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
-    finally:
-        release_readers()
     if failures:
         raise failures_error(failures, len(blocks))
     return receipts
@@ -216,6 +221,7 @@ def _finish(
             finish_s=finish_s,
             files=files,
             n_polygons=n_polygons,
+            device_limits=run_limits(plan).as_json(),
         )
         files["run"] = store.final / "run.json"
         write_atomically(files["run"], json.dumps(record, indent=2, ensure_ascii=False) + "\n")

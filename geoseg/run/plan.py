@@ -21,6 +21,7 @@ from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, auto_batch_size, choose_device
+from geoseg.model.network import predictor_identity
 from geoseg.model.registry import find_model
 from geoseg.options import NodataRule, Outlines, RunOptions, VectoriseOptions
 from geoseg.raster.read import Polygons, sample_values
@@ -149,10 +150,7 @@ class RunPlan:
             "bands": list(self.bands),
             "nodata_rule": self.nodata_rule,
             "value_range": self.value_range,
-            "weights_sha256": self.card.weights_sha256,
-            "scaling": [[s.offset, s.divisor] for s in self.card.scaling],
-            "temperature": self.card.temperature,
-            "class_ids": [*self.card.legend.ids, self.card.legend.nodata_id],
+            "model": predictor_identity(self.card),
             "steps": [scale.row_step, scale.col_step],
             "core_px": [tiling.core_height_px, tiling.core_width_px],
             "halo_px": tiling.halo_px,

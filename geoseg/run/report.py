@@ -126,6 +126,7 @@ def run_record(
     finish_s: dict[str, float],
     files: dict[str, Path],
     n_polygons: int | None,
+    device_limits: dict[str, int | None],
 ) -> dict[str, Any]:
     """Return what ``run.json`` holds: inputs, parameters, counts, timings."""
     tiling = plan.tiling
@@ -178,6 +179,7 @@ def run_record(
         },
         "blocks": {"count": len(plan.blocks()), "empty": totals.empty_blocks},
         "windows": totals.windows,
+        "device_limits": device_limits,
         "seconds": {
             "elapsed": round(elapsed_s, 3),
             "blocks_all_workers": totals.stage_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from geoseg.model.device import Device
 from geoseg.model.predictor import LabelBatch, Pixels
 from geoseg.options import RunOptions
 from geoseg.run import engine
+from geoseg.run.events import Event
 from geoseg.run.forward import DeviceLimits
 from geoseg.run.pipeline import run
 from geoseg.run.plan import RunPlan, make_plan
@@ -88,16 +90,28 @@ def test_what_a_run_learnt_ends_with_it(tmp_path: Path, fake_model: Model) -> No
     scene = write_scene(tmp_path / "a.tif", texture((90, 100), bands=1))
     predictor = OnceSmall(3)
     chosen = options(tmp_path, scene, fake_model(predictor, card_of(3)), window_px=30, batch_size=4)
-    run(chosen)
-    learnt = engine.run_limits(make_plan(chosen))
-    assert learnt.as_json() == {
-        "batch_size_planned": 4, "batch_size": 1, "largest_window_px": None,
-    }  # fmt: skip
-    assert len(learnt.news()) == 2
+    events: list[Event] = []
+    learnt = json.loads(run(chosen, events.append).files["run"].read_text())["device_limits"]
+    assert learnt == {"batch_size_planned": 4, "batch_size": 1, "largest_window_px": None}
+    assert len([e for e in events if e.kind == "warning"]) == 2
     predictor.room, predictor.batches = 4, []
-    run(chosen)
+    again = json.loads(run(chosen).files["run"].read_text())["device_limits"]
     assert {shape[0] for shape in predictor.shapes} == {4}
-    assert engine.run_limits(make_plan(chosen)).as_json()["batch_size"] == 4
+    assert again["batch_size"] == 4
+
+
+def test_two_runs_in_one_process_do_not_stop_each_other(plan: RunPlan, tmp_path: Path) -> None:
+    other = replace(plan, out=tmp_path / "other")
+    assert other.digest == plan.digest
+    engine.begin_run(plan)
+    engine.begin_run(other)
+    reader = engine.load_engine(other).reader
+    assert engine.load_engine(plan).reader is not reader
+    engine.request_stop(plan)
+    engine.end_run(plan)
+    assert not engine.stop_requested(other)
+    assert engine.load_engine(other).reader is reader
+    engine.end_run(other)
 
 
 def test_a_window_that_reaches_beyond_the_scene_is_split_like_any_other(
@@ -150,7 +164,7 @@ def test_models_that_differ_are_not_taken_for_each_other(
 ) -> None:
     made = loads(monkeypatch)
     other = replace(plan, card=CHANGES[what](plan.card))
-    found = [engine.load_model(p)[0] for p in (plan, other, plan, other)]
+    found = [engine.load_model(p) for p in (plan, other, plan, other)]
     assert len(made) == 2
     assert found == made * 2
 

@@ -441,6 +441,7 @@ def test_nodata_never_reaches_the_model(
 ) -> None:
     pixels = texture((60, 70), bands=2, low=100, high=140).astype(np.int16)
     pixels[:, np.random.default_rng(0).random((60, 70)) < 0.2] = -32768
+    pixels[:, :20, :20] = -32768  # a model pixel is nodata where all pixels below it are
     scene = write_scene(tmp_path / "a.tif", pixels, nodata=-32768)
     recorder = Recorder(IdentityPredictor((120,)))
     scaling = (BandScaling(offset=117.0, divisor=9.0), BandScaling(offset=123.0, divisor=9.0))
