@@ -2,7 +2,8 @@
 
 The theoretical receptive field of a U-Net is several hundred pixels; what changes a
 class is far less. The halo of a card is the smallest one at which windows with cores of
-512 px get the same classes as the whole image on at least 99.99 % of pixels.
+512 px get the same classes as the whole image on at least 99.99 % of pixels; and where one
+class is all but everywhere, what differs is at most a hundredth of the rest.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ __all__ = [
 ]
 
 _ENOUGH = 1e-4
-LEAST_SECOND_CLASS = 1e-2
-"""A hundred times what may differ; with less, agreement says nothing about context."""
+_ENOUGH_OF_OTHERS = 1e-2
+LEAST_SECOND_CLASS = 1e-3
+"""Least share of pixels outside the most common class; with less, agreement says nothing."""
 _CORE_PX = 512
 _LARGEST_HALO_PX = 256
 _SIDE_CORES = 2
@@ -83,7 +85,7 @@ def measure_halo(predictor: Predictor, stride_px: int, images: Sequence[Pixels])
         )
         share = differing / sum(reference.size for reference in whole)
         curve.append((halo, share))
-        if share <= _ENOUGH:
+        if share <= min(_ENOUGH, _ENOUGH_OF_OTHERS * others):
             found = HaloMeasurement(halo, tuple(curve), others)
             return found if found.tells else found._replace(halo_px=None)
     return HaloMeasurement(None, tuple(curve), others)

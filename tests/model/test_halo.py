@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
-from tests.fakes import BoxFilterPredictor, GlobalPredictor, IdentityPredictor
+from geoseg.model.predictor import Pixels
+from tests.fakes import BoxFilterPredictor, GlobalPredictor, IdentityPredictor, one_hot
 
 
 def images(stride_px: int) -> list[np.ndarray]:
@@ -71,3 +72,20 @@ def test_halos_of_any_stride_are_tried_up_to_the_largest(stride_px: int) -> None
     assert all(halo % stride_px == 0 for halo in halos)
     assert 128 - stride_px < max(h for h in halos if h <= 128)
     assert 256 - stride_px < halos[-1] <= 256
+
+
+class RareSpots(BoxFilterPredictor):
+    """A class of a few pixels in a thousand, where the box is at its brightest."""
+
+    def scores(self, pixels: Pixels) -> np.ndarray:
+        sums = self.sums(np.rint(pixels[:, 0]).astype(np.int64))
+        return one_hot((sums > 0.83 * self.full).astype(np.intp), 2)
+
+
+def test_a_rare_class_is_measured_by_its_own_pixels() -> None:
+    found = measure_halo(RareSpots(3), 1, images(1))
+    assert found.tells
+    assert 1e-3 < found.second_class_share < 5e-3
+    shares = [share for _, share in found.curve]
+    assert shares[-2] <= 1e-4  # which would have been enough for a common class
+    assert shares[-1] <= found.second_class_share / 100 < shares[-2]
