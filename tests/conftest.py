@@ -130,17 +130,30 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """Folder of 256 KiB of its own; needs the right to mount."""
-    folder = tmp_path / "small disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if (
-        shutil.which("mount") is None
-        or subprocess.run(command, capture_output=True, check=False).returncode
-    ):
-        pytest.skip("a small disk cannot be mounted here")
+def disk_of(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Return a function that gives a folder on a disk of so many KiB; needs the right to mount."""
+    mounted: list[Path] = []
+
+    def make(kib: int) -> Path:
+        folder = tmp_path / f"small disk {len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(command, capture_output=True, check=False).returncode
+        ):
+            pytest.skip("a small disk cannot be mounted here")
+        mounted.append(folder)
+        return folder
+
     try:
-        yield folder
+        yield make
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        for folder in mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def full_disk(disk_of: Callable[[int], Path]) -> Path:
+    """Folder of 256 KiB of its own."""
+    return disk_of(256)

@@ -6,20 +6,24 @@ memory needed is GDAL's block cache, whatever the size of the scene.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+import rasterio
 import rasterio.shutil
-from rasterio.errors import RasterioError
 
 from geoseg.errors import OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.legend import Legend
-from geoseg.raster.env import gdal_env, tidy_message
+from geoseg.raster.env import GDAL_ERRORS, gdal_env, tidy_message
+from geoseg.raster.readback import DISK_HINT, require_whole
 
 __all__ = ["LayerBand", "MosaicPiece", "mosaic_vrt", "write_cog"]
 
@@ -135,15 +139,18 @@ def write_cog(
     """Write the raster that a VRT shows as a COG at ``path``.
 
     The same VRT pixels give the same bytes, whatever pieces they come from. Class names
-    go to ``path`` + ``.aux.xml``, where GDAL keeps them.
+    go to ``path`` + ``.aux.xml``, where GDAL keeps them. The finished file is read again.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or does not hold what was written.
     """
     vrt = path.with_suffix(".vrt")
     try:
         vrt.write_text(vrt_text, encoding="utf-8")
-        with gdal_env(CPL_TMPDIR=str(path.parent), GDAL_NUM_THREADS=threads):
+        with (
+            gdal_env(CPL_TMPDIR=str(path.parent), GDAL_NUM_THREADS=threads),
+            _quiet_where_space_is_short(vrt),
+        ):
             rasterio.shutil.copy(
                 str(vrt),
                 str(path),
@@ -156,8 +163,44 @@ def write_cog(
                 BIGTIFF="IF_SAFER",
                 NUM_THREADS=str(threads),
             )
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         msg = f"cannot write {path}: {tidy_message(error)}"
-        raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error
+        raise OutputError(msg, hint=DISK_HINT) from error
     finally:
         vrt.unlink(missing_ok=True)
+    require_whole(path, threads=threads)
+    if "<CategoryNames>" in vrt_text:
+        _require_names(path.with_name(f"{path.name}.aux.xml"))
+
+
+def _require_names(sidecar: Path) -> None:
+    """Check that the file of class names is there to its end."""
+    try:
+        whole = sidecar.read_bytes().rstrip().endswith(b"</PAMDataset>")
+    except OSError:
+        whole = False
+    if not whole:
+        msg = f"cannot write {sidecar}: it does not hold what was written"
+        raise OutputError(msg, hint=DISK_HINT)
+
+
+@contextmanager
+def _quiet_where_space_is_short(vrt: Path) -> Iterator[None]:
+    """Silence what libtiff prints, past GDAL, for every write that a full disk refuses.
+
+    There may be thousands of them. The process has one stderr for all of its threads, so it
+    is left alone where even an uncompressed file with overviews, made twice, would fit.
+    """
+    with rasterio.open(vrt) as dataset:
+        raw_bytes = dataset.count * dataset.height * dataset.width
+    if shutil.disk_usage(vrt.parent).free > 3 * raw_bytes + 1_000_000:
+        yield
+        return
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from typing import Final
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SceneReadError
 
 __all__ = [
+    "GDAL_ERRORS",
     "GDAL_SETTINGS",
     "gdal_address",
     "gdal_env",
@@ -26,6 +28,10 @@ __all__ = [
 # geoseg says in its own words, once, that a scene has no georeference; rasterio would say
 # so at every opening, in every thread, with the place in its own source.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+# rasterio wraps most of GDAL's errors in its own, but not those of a copy that fails half-way.
+GDAL_ERRORS: Final = (RasterioError, CPLE_BaseError, OSError)
+"""Everything that a call of rasterio raises for what a file or disk does."""
 
 GDAL_SETTINGS: Final[dict[str, str | int | bool]] = {
     # A directory listing per open is what makes remote files slow; sidecars of local
@@ -97,7 +103,7 @@ def mapped_read_errors(address: str, what: str) -> Iterator[None]:
     """Turn rasterio's errors into ``SceneReadError`` that names file and place."""
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         msg = f"cannot read {what} of {address}: {tidy_message(error)}"
         raise SceneReadError(
             msg, hint="Check the file with 'gdalinfo -checksum'; it may be truncated or damaged."

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
-from geoseg.raster.env import gdal_env, mapped_read_errors, tidy_message
+from geoseg.raster.env import GDAL_ERRORS, gdal_env, mapped_read_errors, tidy_message
+from geoseg.raster.readback import DISK_HINT
 
 __all__ = ["read_piece", "write_piece"]
 
@@ -32,10 +32,10 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
         _write_synced(temporary, _encoded(bands, height, width))
         size = _committed_size(temporary)
         os.replace(temporary, path)
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         temporary.unlink(missing_ok=True)
         msg = f"cannot write {path}: {tidy_message(error)}"
-        raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error
+        raise OutputError(msg, hint=DISK_HINT) from error
     return size
 
 

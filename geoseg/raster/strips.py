@@ -11,16 +11,15 @@ from typing import Final
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RioWindow
 
 from geoseg.errors import OutputError
 from geoseg.grid.window import Window
-from geoseg.raster.env import gdal_env, mapped_read_errors, tidy_message
+from geoseg.raster.env import GDAL_ERRORS, gdal_env, mapped_read_errors, tidy_message
+from geoseg.raster.readback import DISK_HINT
 
 __all__ = ["read_strips", "written_strips"]
 
-_HINT: Final = "Is the disk full, or the folder read-only?"
 _PROFILE: Final = {
     "driver": "GTiff", "count": 1, "dtype": "uint8", "tiled": True, "blockxsize": 512,
     "blockysize": 512, "compress": "DEFLATE", "zlevel": 1, "BIGTIFF": "IF_SAFER",
@@ -85,7 +84,7 @@ def written_strips(
             found = zlib.crc32(pixels.tobytes(), found)
     if found != written:
         msg = f"cannot write {path}: it does not hold what was written"
-        raise OutputError(msg, hint=_HINT)
+        raise OutputError(msg, hint=DISK_HINT)
 
 
 @contextmanager
@@ -93,6 +92,6 @@ def _mapped_write_errors(path: Path) -> Iterator[None]:
     try:
         with gdal_env():
             yield
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         msg = f"cannot write {path}: {tidy_message(error)}"
-        raise OutputError(msg, hint=_HINT) from error
+        raise OutputError(msg, hint=DISK_HINT) from error

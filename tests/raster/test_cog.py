@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -204,6 +205,48 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         write_cog(text, tmp_path / "nowhere" / "a.tif", overviews="MODE", threads=1)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_disk_that_fills_up_at_any_moment_is_one_error(
+    tmp_path: Path, disk_of: Callable[[int], Path], capfd: pytest.CaptureFixture[str], threads: int
+) -> None:
+    """The file is whole or refused, whichever write fails, and nothing is printed."""
+    many = Legend(
+        classes=tuple(
+            LegendClass(class_id=i, name=f"class {i} " * 9, colour=f"#{i:02x}80ff")
+            for i in range(255)
+        )
+    )
+    noise = np.random.default_rng(0).integers(0, 255, (1300, 1300), np.uint8)
+    write_piece(tmp_path / "piece.tif", [noise])
+    whole = Window(0, 0, *noise.shape)
+    text = mosaic_vrt(
+        [MosaicPiece(path=tmp_path / "piece.tif", window=whole)],
+        grid=grid_of(*noise.shape),
+        output=whole,
+        bands=[LayerBand(piece_band=1, description="noise", nodata=255, legend=many)],
+        metadata={},
+    )
+    write_cog(text, tmp_path / "noise.tif", overviews="AVERAGE", threads=threads)
+    expected = (tmp_path / "noise.tif").read_bytes()
+    names = (tmp_path / "noise.tif.aux.xml").read_bytes()
+    capfd.readouterr()
+    refused, made = [], b""
+    for kib in range(40, 2 * len(expected) // 1024, 201):
+        target = disk_of(kib) / "noise.tif"
+        try:
+            write_cog(text, target, overviews="AVERAGE", threads=threads)
+        except OutputError as error:
+            refused.append(f"{error} {error.hint}")
+        else:
+            made = target.read_bytes()
+            assert made == expected, f"damaged on a disk of {kib} KiB"
+            assert target.with_name("noise.tif.aux.xml").read_bytes() == names
+    assert len(refused) > 8
+    assert all("cannot write" in line and "disk full" in line for line in refused)
+    assert made, "refused even where there is room"
+    assert capfd.readouterr().err == ""
 
 
 # Pieces ---------------------------------------------------------------------------------
