@@ -7,6 +7,8 @@ mask bands use the other one or 0/255; they are converted here and nowhere else.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
@@ -44,6 +46,15 @@ class PixelBox:
     """(row, col), True where the pixel may be classified."""
 
 
+@dataclass(slots=True, eq=False)
+class _Handle:
+    """One thread's open file. GDAL crashes where a file is closed that is being read."""
+
+    dataset: DatasetReader
+    busy: bool = True
+    retired: bool = False
+
+
 class SceneReader:
     """Reads windows of chosen bands; one open handle per thread.
 
@@ -75,7 +86,7 @@ class SceneReader:
         if as_stored:
             self._dtype = np.dtype(scene.dtypes[bands[0] - 1])
         self._local = threading.local()
-        self._open: list[DatasetReader] = []
+        self._open: list[_Handle] = []
         self._guard = threading.Lock()
 
     def __reduce__(self) -> NoReturn:
@@ -91,12 +102,14 @@ class SceneReader:
         self.close()
 
     def close(self) -> None:
-        """Close every handle that any thread opened."""
+        """Close every handle that any thread opened; one that is being read, after that."""
         with self._guard:
-            for dataset in self._open:
-                dataset.close()
-            self._open.clear()
-        self._local = threading.local()
+            for handle in self._open:
+                handle.retired = True
+                if not handle.busy:
+                    handle.dataset.close()
+            self._open = []
+            self._local = threading.local()
 
     def read(self, window: Window) -> PixelBox:
         """Read a window that lies inside the scene.
@@ -109,8 +122,11 @@ class SceneReader:
             f"columns {window.col_off}-{window.col_end - 1}"
         )
         # GDAL settings belong to a thread, and every worker thread reads.
-        with gdal_env(), mapped_read_errors(self._scene.label, what):
-            dataset = self._handle()
+        with (
+            gdal_env(),
+            mapped_read_errors(self._scene.label, what),
+            self._opened() as dataset,
+        ):
             rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
             values = self._values(dataset, rio)
             valid = self._mask_bands(dataset, rio)
@@ -121,14 +137,29 @@ class SceneReader:
             valid &= np.isfinite(pixels).all(axis=0)
         return PixelBox(window, pixels, valid)
 
-    def _handle(self) -> DatasetReader:
-        dataset = getattr(self._local, "dataset", None)
-        if dataset is None:
-            dataset = rasterio.open(self._scene.gdal_name)
-            self._local.dataset = dataset
+    @contextmanager
+    def _opened(self) -> Iterator[DatasetReader]:
+        """Yield this thread's handle, which nobody closes until the block is left."""
+        handle = self._claimed()
+        try:
+            yield handle.dataset
+        finally:
             with self._guard:
-                self._open.append(dataset)
-        return dataset
+                handle.busy = False
+                if handle.retired:
+                    handle.dataset.close()
+
+    def _claimed(self) -> _Handle:
+        with self._guard:
+            handle: _Handle | None = getattr(self._local, "handle", None)
+            if handle is not None:
+                handle.busy = True
+                return handle
+        fresh = _Handle(rasterio.open(self._scene.gdal_name))
+        with self._guard:
+            self._local.handle = fresh
+            self._open.append(fresh)
+        return fresh
 
     def _values(self, dataset: DatasetReader, rio: RioWindow) -> NDArray[Any]:
         """Read the chosen bands; of different types as float64, which rasterio refuses."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -240,6 +242,31 @@ def test_any_window_is_that_part_of_the_whole(
     at = part.within(WINDOWS[0])
     np.testing.assert_array_equal(box.values, whole.values[(slice(None), *at)])
     np.testing.assert_array_equal(box.valid, whole.valid[at])
+
+
+def test_closing_waits_for_nobody_and_takes_no_file_from_a_reading_thread(tmp_path: Path) -> None:
+    """GDAL crashes where a dataset is closed while another thread reads it."""
+    pixels = texture((700, 900))
+    path = write_scene(tmp_path / "a.tif", pixels, compress="deflate", tiled=True)
+    scene = open_scene(path)
+    reader = SceneReader(scene, (1, 2, 3), "any")
+    done = threading.Event()
+
+    def look() -> int:
+        count = 0
+        while not done.is_set():
+            np.testing.assert_array_equal(reader.read(scene.grid.window).values, pixels)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(look) for _ in range(4)]
+        for _ in range(300):
+            reader.close()
+            time.sleep(0.002)
+        done.set()
+        assert all(look.result() > 1 for look in looks)
+    reader.close()
 
 
 def test_several_threads_read_the_same(tmp_path: Path) -> None:
