@@ -8,10 +8,13 @@ from typing import Final, Literal
 
 from geoseg.errors import OptionError
 
-__all__ = ["POLYGON_SUFFIXES", "Outlines", "RunOptions", "VectoriseOptions"]
+__all__ = ["DEFAULT_MODEL", "POLYGON_SUFFIXES", "Outlines", "RunOptions", "VectoriseOptions"]
 
 NodataRule = Literal["any", "all"]
 StitchChoice = Literal["auto", "crop", "blend"]
+
+DEFAULT_MODEL: Final = "aerial-landcover"
+"""The model that ships with geoseg and is used where none is named."""
 
 POLYGON_SUFFIXES: Final = {
     "gpkg": ".gpkg",
@@ -44,7 +47,7 @@ class RunOptions:
 
     scene: str
     """Path or URL of the input raster."""
-    model: str = "aerial-landcover"
+    model: str = DEFAULT_MODEL
     """Name of a bundled model, or a model folder."""
     out: Path | None = None
     """Result folder; default ``<scene stem>_geoseg`` in the current folder."""

@@ -17,6 +17,7 @@ from geoseg.cli.options import (
     verbosity_options,
 )
 from geoseg.errors import OptionError
+from geoseg.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
@@ -45,7 +46,7 @@ def list_command(*, as_json: bool, verbose: int) -> None:
     """List the models that ship with geoseg; --model takes their names and any model folder."""
     configure_logging(verbose=verbose, quiet=False)
     from geoseg.cli.table import echo_table  # noqa: PLC0415 - with the cards
-    from geoseg.model.registry import DEFAULT_MODEL, bundled_models, find_model  # noqa: PLC0415
+    from geoseg.model.registry import bundled_models, find_model  # noqa: PLC0415
 
     cards = [find_model(name) for name in bundled_models()]
     if as_json:

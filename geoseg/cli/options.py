@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from geoseg.errors import GeosegError
+from geoseg.options import DEFAULT_MODEL
 
 __all__ = [
     "aoi_option", "bands_option", "configure_logging", "device_options", "error_event",
@@ -50,7 +51,7 @@ scene_argument = click.argument("scene", metavar="SCENE")
 
 model_option = click.option(
     "--model",
-    default="aerial-landcover",
+    default=DEFAULT_MODEL,
     show_default=True,
     metavar="NAME|DIR",
     help="Bundled model, or a model folder.",

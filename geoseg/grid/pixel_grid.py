@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pyproj
 from affine import Affine
+from pyproj.exceptions import ProjError
 
 from geoseg.grid.window import Window
 
@@ -107,7 +108,10 @@ class PixelGrid:
         geodetic = self.crs.geodetic_crs
         if geod is None or geodetic is None:
             return self._planar_gsd_m()
-        to_lonlat = pyproj.Transformer.from_crs(self.crs, geodetic, always_xy=True)
+        try:
+            to_lonlat = pyproj.Transformer.from_crs(self.crs, geodetic, always_xy=True)
+        except ProjError:
+            return self._planar_gsd_m()
         xs, ys = zip(here, below, right, strict=True)
         lons, lats = to_lonlat.transform(xs, ys)
         if not all(map(math.isfinite, (*lons, *lats))):

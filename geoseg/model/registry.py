@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from geoseg.errors import ModelError
 from geoseg.model.card import CARD_NAME, ModelCard, read_card
 
-__all__ = ["DEFAULT_MODEL", "bundled_models", "find_model"]
+__all__ = ["bundled_models", "find_model"]
 
-DEFAULT_MODEL: Final = "aerial-landcover"
 _BUNDLED = Path(__file__).parent / "bundled"
 
 

@@ -14,6 +14,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SceneReadError
+from geoseg.redact import without_secrets
 
 __all__ = [
     "GDAL_ERRORS",
@@ -21,7 +22,6 @@ __all__ = [
     "gdal_address",
     "gdal_env",
     "mapped_read_errors",
-    "shown_address",
     "tidy_message",
 ]
 
@@ -34,8 +34,8 @@ GDAL_ERRORS: Final = (RasterioError, CPLE_BaseError, OSError)
 """Everything that a call of rasterio raises for what a file or disk does."""
 
 GDAL_SETTINGS: Final[dict[str, str | int | bool]] = {
-    # A directory listing per open is what makes remote files slow; sidecars of local
-    # files (.aux.xml, .tfw, .ovr) must still be found.
+    # Neighbouring blocks of a remote file come in one request; GDAL_DISABLE_READDIR_ON_OPEN
+    # stays as it is, or sidecars (.aux.xml, .tfw, .ovr) of local files would not be found.
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": True,
     "VSI_CACHE": True,
     # Retry what a busy server answers, but not for ever.
@@ -72,11 +72,6 @@ def gdal_address(address: str | os.PathLike[str]) -> str:
     return text
 
 
-def shown_address(address: str) -> str:
-    """Return an address as it may be shown and stored: a URL's query may sign it."""
-    return address.split("?", 1)[0] if "://" in address else address
-
-
 @contextmanager
 def gdal_env(**extra: str | int | bool) -> Iterator[None]:
     """Apply geoseg's GDAL settings, and ``extra`` ones, for the length of a block.
@@ -94,8 +89,7 @@ def tidy_message(error: BaseException) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     text = re.sub(r"\s+", " ", str(cause) or type(cause).__name__)
-    # Signed URLs carry credentials in their query part.
-    return re.sub(r"(https?://[^\s?]+)\?\S+", r"\1?...", text)[:300]
+    return without_secrets(text)[:300]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ mask bands use the other one or 0/255; they are converted here and nowhere else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
@@ -130,7 +130,13 @@ class SceneReader:
             rio = RioWindow(window.col_off, window.row_off, window.width, window.height)
             values = self._values(dataset, rio)
             valid = self._mask_bands(dataset, rio)
-        valid &= self._valid_values(values)
+            own = [
+                dataset.read_masks(band, window=rio) == 0
+                if band in self._scene.masked_bands
+                else np.False_
+                for band in self._bands
+            ]
+        valid &= self._valid_values(values, own)
         with np.errstate(over="ignore"):
             pixels = values.astype(self._dtype, copy=False)
         if pixels.dtype.kind == "f":  # after the cast: 1e300 is finite, its float32 is not
@@ -176,11 +182,14 @@ class SceneReader:
             valid &= dataset.read(self._scene.alpha_band, window=rio) != 0
         return valid
 
-    def _valid_values(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where no band (rule "any") or not every band ("all") is nodata."""
+    def _valid_values(
+        self, values: NDArray[Any], masked: Sequence[NDArray[np.bool_] | np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return where no band (rule "any") or not every band ("all") is nodata or masked."""
+        scene = self._scene
         declared = [
-            _is_nodata(plane, self._scene.nodata[band - 1], np.dtype(self._scene.dtypes[band - 1]))
-            for band, plane in zip(self._bands, values, strict=True)
+            _is_nodata(plane, scene.nodata[band - 1], np.dtype(scene.dtypes[band - 1])) | hidden
+            for band, plane, hidden in zip(self._bands, values, masked, strict=True)
         ]
         combine = np.logical_or if self._rule == "any" else np.logical_and
         valid: NDArray[np.bool_] = ~combine.reduce(declared)

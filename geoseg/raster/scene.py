@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 
 from geoseg.errors import MismatchError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
-from geoseg.raster.env import gdal_address, gdal_env, shown_address, tidy_message
+from geoseg.raster.env import GDAL_ERRORS, gdal_address, gdal_env, tidy_message
+from geoseg.redact import shown_address
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Scene", "open_scene", "select_bands"]
 
 _RASTER_HINT = "geoseg reads what GDAL reads as a raster: GeoTIFF, COG, VRT, JP2 and others."
+# VRTs of VRTs of VRTs that are looked into for their sources.
+_VRT_DEPTH = 4
 _TRUECOLOUR = ("red", "green", "blue")
 
 
@@ -43,6 +46,8 @@ class Scene:
     """Declared nodata value per band."""
     has_dataset_mask: bool
     """True for an internal or sidecar mask that covers all bands."""
+    masked_bands: tuple[int, ...]
+    """1-based bands with a mask of their own, as a VRT may have them."""
     alpha_band: int | None
     """1-based alpha band, or None."""
     block_shape: tuple[int, int]
@@ -50,9 +55,9 @@ class Scene:
     size_bytes: int | None
     """Size of a local file."""
     fingerprint: str
-    """Digest of header, size and modification time: changes when the file does."""
+    """Digest of the header and of size and time of every local file behind the raster."""
     acquired: datetime | None
-    """Time of acquisition from the file's tags."""
+    """Time of acquisition, where the file tells it (GDAL's IMAGERY metadata)."""
     driver: str
     """GDAL driver."""
 
@@ -91,7 +96,9 @@ def open_scene(address: str | os.PathLike[str]) -> Scene:
         try:
             with rasterio.open(gdal_address(text)) as dataset:
                 return _read_header(text, dataset)
-        except RasterioError as error:
+        except SceneError:
+            raise
+        except GDAL_ERRORS as error:
             msg = f"cannot open {shown_address(text)} as a raster: {tidy_message(error)}"
             raise SceneError(msg, hint=_RASTER_HINT) from error
 
@@ -116,16 +123,15 @@ def _require_file(text: str) -> None:
 
 
 def _read_header(address: str, dataset: DatasetReader) -> Scene:
-    _refuse_unusable(address, dataset)
+    _refuse_unusable(shown_address(address), dataset)
     grid = PixelGrid(
         crs_wkt=dataset.crs.to_wkt() if dataset.crs else None,
         transform=Affine(*tuple(dataset.transform)[:6]),
         height=dataset.height,
         width=dataset.width,
     )
-    alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
     flags = dataset.mask_flag_enums[0]
-    size, stamp = _size_and_time(address)
+    alpha = [i for i, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha]
     return Scene(
         address=address,
         grid=grid,
@@ -133,35 +139,48 @@ def _read_header(address: str, dataset: DatasetReader) -> Scene:
         dtypes=tuple(dataset.dtypes),
         nodata=tuple(dataset.nodatavals),
         has_dataset_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        masked_bands=_masked_bands(dataset),
         alpha_band=alpha[0] if alpha else None,
         block_shape=tuple(dataset.block_shapes[0]),
-        size_bytes=size,
-        fingerprint=_fingerprint(dataset, size, stamp),
-        acquired=_acquired(dataset.tags().get("TIFFTAG_DATETIME")),
+        size_bytes=_local_size(address),
+        fingerprint=_fingerprint(address, dataset),
+        acquired=_acquired(dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME")),
         driver=dataset.driver,
     )
 
 
-def _refuse_unusable(address: str, dataset: DatasetReader) -> None:
+def _refuse_unusable(label: str, dataset: DatasetReader) -> None:
     if dataset.count == 0:
         found = len(dataset.subdatasets)
-        msg = f"{address} holds no bands" + (f" but {found} subdatasets" if found else "")
-        hint = f"Name one of them, e.g. '{dataset.subdatasets[0]}'." if found else _RASTER_HINT
+        msg = f"{label} holds no bands" + (f" but {found} subdatasets" if found else "")
+        hint = (
+            f"Name one of them, e.g. '{shown_address(dataset.subdatasets[0])}'."
+            if found
+            else _RASTER_HINT
+        )
         raise SceneError(msg, hint=hint)
+    if dataset.crs is not None and _is_geocentric(dataset.crs.to_wkt()):
+        msg = f"{label} has a geocentric CRS, expected one with coordinates on the ground"
+        raise SceneError(msg, hint="Warp it first: gdalwarp -t_srs EPSG:... IN OUT.")
     complex_types = [d for d in dataset.dtypes if "complex" in d]
     if complex_types:
-        msg = f"{address} holds complex numbers ({complex_types[0]}), expected real ones"
+        msg = f"{label} holds complex numbers ({complex_types[0]}), expected real ones"
         raise SceneError(msg, hint="Convert to amplitude or intensity first.")
     gcps, _ = dataset.gcps
     if dataset.transform.is_identity and (gcps or dataset.rpcs):
         what = "ground control points" if gcps else "RPCs"
-        msg = f"{address} is placed by {what} only, not by a geotransform"
+        msg = f"{label} is placed by {what} only, not by a geotransform"
         raise SceneError(
             msg, hint="Rectify it first: gdalwarp -r bilinear IN OUT (add -rpc for RPCs)."
         )
     if dataset.transform.is_degenerate:
-        msg = f"{address} has a geotransform without area: {tuple(dataset.transform)[:6]}"
+        msg = f"{label} has a geotransform without area: {tuple(dataset.transform)[:6]}"
         raise SceneError(msg, hint="Set a proper one with gdal_edit -a_ullr.")
+
+
+def _is_geocentric(wkt: str) -> bool:
+    # WKT 1 names the kind first; in WKT 2 it is a geodetic CRS with Cartesian axes.
+    return wkt.startswith("GEOCCS") or (wkt.startswith("GEODCRS") and "CS[Cartesian" in wkt)
 
 
 def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
@@ -176,34 +195,77 @@ def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _size_and_time(address: str) -> tuple[int | None, int | None]:
+def _masked_bands(dataset: DatasetReader) -> tuple[int, ...]:
+    """Return the bands whose mask is neither everybody's nor made from nodata or alpha."""
+    shared = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha, MaskFlags.per_dataset}
+    return tuple(
+        index
+        for index, flags in enumerate(dataset.mask_flag_enums, 1)
+        if not shared.intersection(flags)
+    )
+
+
+def _local_size(address: str) -> int | None:
     path = Path(address)
-    if "://" in address or not path.is_file():
-        return None, None
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return path.stat().st_size if "://" not in address and path.is_file() else None
 
 
-def _fingerprint(dataset: DatasetReader, size: int | None, stamp: int | None) -> str:
+def _fingerprint(address: str, dataset: DatasetReader) -> str:
+    """Digest what is known of a raster without reading its pixels.
+
+    Of a remote file that is the header with the places of some tiles: rewriting it moves
+    them. A run's plan adds a digest of sampled pixels.
+    """
     facts = (
+        address,
         dataset.width,
         dataset.height,
         dataset.dtypes,
         dataset.nodatavals,
+        [c.name for c in dataset.colorinterp],
+        [[f.name for f in flags] for flags in dataset.mask_flag_enums],
         tuple(dataset.transform)[:6],
         dataset.crs.to_wkt() if dataset.crs else None,
-        size,
-        stamp,
+        sorted(dataset.tags().items()),
+        _tile_places(dataset),
+        sorted(_local_files(dataset)),
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
+def _tile_places(dataset: DatasetReader) -> list[str | None]:
+    """Return where the first and the last tile of a TIFF lie in the file."""
+    height, width = dataset.block_shapes[0]
+    last = f"{(dataset.width - 1) // width}_{(dataset.height - 1) // height}"
+    names = [f"BLOCK_{what}_{at}" for what in ("OFFSET", "SIZE") for at in ("0_0", last)]
+    return [dataset.get_tag_item(name, "TIFF", bidx=1) for name in names]
+
+
+def _local_files(dataset: DatasetReader, depth: int = 0) -> set[tuple[str, int, int]]:
+    """Return (name, bytes, time) of a raster's files: sidecars, masks, sources of a VRT."""
+    found = set()
+    for name in dataset.files:
+        path = Path(name)
+        if not path.is_file():
+            continue
+        status = path.stat()
+        found.add((name, status.st_size, status.st_mtime_ns))
+        if path.suffix.lower() == ".vrt" and name != dataset.name and depth < _VRT_DEPTH:
+            with contextlib.suppress(*GDAL_ERRORS), rasterio.open(path) as inner:
+                found |= _local_files(inner, depth + 1)
+    return found
+
+
 def _acquired(text: str | None) -> datetime | None:
-    """Parse TIFF's ``YYYY:MM:DD HH:MM:SS`` (no zone; taken as UTC)."""
+    """Parse GDAL's ``YYYY-MM-DD HH:MM:SS`` with or without zone; without one it is UTC.
+
+    TIFF's own DateTime tag tells when the file was written, and is no answer.
+    """
     try:
-        return datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat((text or "").strip())
     except ValueError:
         return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def select_bands(

@@ -19,7 +19,8 @@ from typing import Any, Final, Literal
 
 import geoseg
 from geoseg.errors import GeosegError
-from geoseg.model.registry import DEFAULT_MODEL, bundled_models, find_model
+from geoseg.model.registry import bundled_models, find_model
+from geoseg.options import DEFAULT_MODEL
 from geoseg.run.report import versions
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]

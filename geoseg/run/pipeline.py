@@ -45,6 +45,8 @@ RESULT_NAMES: Final = (
     "item.json", "run.json",
 )  # fmt: skip
 """Every file that a run may leave in its folder."""
+_STALE_SUFFIXES: Final = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
+"""What viewers and databases put beside a file; beside its successor it would lie."""
 _RECORD_NAME: Final = "run.json"
 """The file that tells that a folder's results are complete: first to go, last to come."""
 
@@ -284,6 +286,9 @@ def _publish(out: Path, store: RunStore) -> None:
                 os.replace(source, out / name)
             else:
                 (out / name).unlink(missing_ok=True)
+            for suffix in _STALE_SUFFIXES:
+                if f"{name}{suffix}" not in RESULT_NAMES:
+                    (out / f"{name}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         msg = f"cannot write to {out}: {error.strerror or error}"
         raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error

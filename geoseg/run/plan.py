@@ -89,6 +89,8 @@ class RunPlan:
     """Result folder."""
     warnings: tuple[str, ...]
     """What the user should know before the run."""
+    sample_sha256: str
+    """Digest of a few of the scene's pixels: remote files have no time of change."""
 
     def blocks(self) -> list[BlockIndex]:
         """Return the blocks that touch the output, in reading order."""
@@ -147,6 +149,7 @@ class RunPlan:
             "geoseg": __version__,
             "scene": self.scene.label,
             "scene_fingerprint": self.scene.fingerprint,
+            "sample_sha256": self.sample_sha256,
             "bands": list(self.bands),
             "nodata_rule": self.nodata_rule,
             "value_range": self.value_range,
@@ -208,6 +211,7 @@ def make_plan(options: RunOptions) -> RunPlan:
         keep_raw=options.keep_raw,
         out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
         warnings=tuple(warnings),
+        sample_sha256=hashlib.sha256(sample.tobytes()).hexdigest(),
     )
 
 

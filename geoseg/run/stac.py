@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyproj
+from pyproj.exceptions import ProjError
 
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.model.card import CARD_NAME
@@ -142,7 +143,10 @@ def _outline(grid: PixelGrid) -> tuple[list[float], list[float]] | None:
     edges = zip(corners, np.roll(corners, -1, axis=0), strict=True)
     path = np.concatenate([a + steps[:, None] * (b - a) for a, b in edges])
     xs, ys = zip(*(grid.transform @ (float(c), float(r)) for c, r in path), strict=True)
-    change = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
+    try:
+        change = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
+    except ProjError:  # a local CRS, or one of another planet: no place on Earth to tell
+        return None
     lons, lats = change.transform(xs, ys)
     if not (np.isfinite(lons).all() and np.isfinite(lats).all()):
         return None

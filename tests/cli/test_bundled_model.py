@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.model.registry import DEFAULT_MODEL, bundled_models, find_model
+from geoseg.model.registry import bundled_models, find_model
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_tiles"
 
@@ -46,7 +46,7 @@ def test_it_takes_the_sample_scenes(geoseg, name):
 def test_every_command_and_the_library_have_the_same_default():
     """The name stands in three rooms, none of which may import another."""
     from geoseg.cli.options import model_option
-    from geoseg.options import RunOptions
+    from geoseg.options import DEFAULT_MODEL, RunOptions
 
     @model_option
     def command(model):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from geoseg.options import DEFAULT_MODEL
 from geoseg.run import doctor
 
 
@@ -16,7 +17,7 @@ def as_bundled(monkeypatch, model_folder):
     from geoseg.model import probe, registry
 
     def models():
-        return {registry.DEFAULT_MODEL: model_folder}
+        return {DEFAULT_MODEL: model_folder}
 
     for module in (doctor, probe, registry):
         monkeypatch.setattr(module, "bundled_models", models)

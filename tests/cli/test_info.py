@@ -28,7 +28,7 @@ def test_tells_header_bands_and_values(geoseg, tmp_path, model_folder):
         tmp_path / "장면 1.tif", pixels, transform=PLACE, nodata=0, descriptions=names
     )
     with rasterio.open(scene, "r+") as dataset:
-        dataset.update_tags(TIFFTAG_DATETIME="2024:05:06 07:08:09")
+        dataset.update_tags(ns="IMAGERY", ACQUISITIONDATETIME="2024-05-06 07:08:09")
     found = report(geoseg, scene, "--model", model_folder)
     assert (found["event"], found["driver"]) == ("scene", "GTiff")
     assert found["address"] == str(scene)

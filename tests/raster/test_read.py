@@ -244,6 +244,39 @@ def test_any_window_is_that_part_of_the_whole(
     np.testing.assert_array_equal(box.valid, whole.valid[at])
 
 
+@pytest.mark.parametrize(("rule", "hidden"), [("any", (True, True)), ("all", (False, False))])
+def test_a_band_of_a_vrt_may_have_a_mask_of_its_own(
+    tmp_path: Path, rule: Any, hidden: tuple[bool, bool]
+) -> None:
+    pixels = np.full((2, 4, 5), 7, np.uint8)
+    write_scene(tmp_path / "a.tif", pixels)
+    mask = np.full((1, 4, 5), 255, np.uint8)
+    mask[0, 1, 2] = 0
+    write_scene(tmp_path / "m.tif", mask)
+    source = (
+        '<SimpleSource><SourceFilename relativeToVRT="1">{}</SourceFilename>'
+        "<SourceBand>{}</SourceBand></SimpleSource>"
+    )
+    masked = (
+        f'<MaskBand><VRTRasterBand dataType="Byte">{source.format("m.tif", 1)}</VRTRasterBand>'
+        "</MaskBand>"
+    )
+    bands = [source.format("a.tif", 1), source.format("a.tif", 2) + masked]
+    text = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{i}">{band}</VRTRasterBand>'
+        for i, band in enumerate(bands, 1)
+    )
+    path = tmp_path / "s.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="5" rasterYSize="4">{text}</VRTDataset>')
+    scene = open_scene(path)
+    assert scene.masked_bands == (2,)
+    for bands_read, expected in (((1,), False), ((1, 2), hidden[0]), ((2,), True)):
+        with SceneReader(scene, bands_read, rule) as reader:
+            valid = reader.read(scene.grid.window).valid
+        assert valid.sum() == 20 - expected
+        assert valid[1, 2] == (not expected)
+
+
 def test_closing_waits_for_nobody_and_takes_no_file_from_a_reading_thread(tmp_path: Path) -> None:
     """GDAL crashes where a dataset is closed while another thread reads it."""
     pixels = texture((700, 900))

@@ -132,10 +132,34 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path) -> None:
     assert len({first, touched, open_scene(path).fingerprint}) == 3
 
 
+def test_the_fingerprint_follows_the_files_behind_a_vrt(tmp_path: Path) -> None:
+    source = write_scene(tmp_path / "a.tif", PIXELS)
+    rasterio.shutil.copy(source, tmp_path / "inner.vrt", driver="VRT")
+    rasterio.shutil.copy(tmp_path / "inner.vrt", tmp_path / "outer.vrt", driver="VRT")
+    first = open_scene(tmp_path / "outer.vrt").fingerprint
+    assert open_scene(tmp_path / "outer.vrt").fingerprint == first
+    status = source.stat()
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    assert open_scene(tmp_path / "outer.vrt").fingerprint != first
+
+
+def test_the_fingerprint_follows_a_mask_beside_the_file(tmp_path: Path) -> None:
+    path = write_scene(tmp_path / "a.tif", PIXELS)
+    first = open_scene(path).fingerprint
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(PIXELS[0] > 9)
+    assert (tmp_path / "a.tif.msk").is_file()
+    second = open_scene(path)
+    assert second.has_dataset_mask
+    os.utime(tmp_path / "a.tif.msk", ns=(1, 1))
+    assert len({first, second.fingerprint, open_scene(path).fingerprint}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
-        ("2023:05:17 01:02:03", datetime(2023, 5, 17, 1, 2, 3, tzinfo=UTC)),
+        ("2023-05-17 01:02:03", datetime(2023, 5, 17, 1, 2, 3, tzinfo=UTC)),
+        ("2023-05-17T01:02:03+09:00", datetime(2023, 5, 16, 16, 2, 3, tzinfo=UTC)),
         ("yesterday", None),
         ("", None),
     ],
@@ -143,8 +167,15 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path) -> None:
 def test_the_time_of_acquisition(tmp_path: Path, text: str, moment: datetime | None) -> None:
     path = write_scene(tmp_path / "a.tif", PIXELS)
     with rasterio.open(path, "r+") as dataset:
-        dataset.update_tags(TIFFTAG_DATETIME=text)
+        dataset.update_tags(TIFFTAG_DATETIME="2024:01:01 00:00:00")  # of the file, not the image
+        dataset.update_tags(ns="IMAGERY", ACQUISITIONDATETIME=text)
     assert open_scene(path).acquired == moment
+
+
+def test_a_geocentric_crs_is_refused(tmp_path: Path) -> None:
+    error = refused(write_scene(tmp_path / "a.tif", PIXELS, crs="EPSG:4978"))
+    assert "geocentric" in str(error)
+    assert "gdalwarp" in (error.hint or "")
 
 
 # Refusals -------------------------------------------------------------------------------

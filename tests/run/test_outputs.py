@@ -240,6 +240,30 @@ def test_a_call_stopped_by_ctrl_c_can_be_repeated_in_the_same_process(
     assert run(options).out == tmp_path / "out"
 
 
+LOCAL_CRS = (
+    'ENGCRS["site",EDATUM["the tower"],CS[Cartesian,2],'
+    'AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
+)
+MOON_CRS = "+proj=eqc +lat_ts=0 +lat_0=0 +lon_0=0 +x_0=0 +y_0=0 +R=1737400 +units=m +no_defs"
+
+
+@pytest.mark.parametrize("crs", [LOCAL_CRS, MOON_CRS], ids=["local", "moon"])
+def test_a_scene_that_is_nowhere_on_earth(tmp_path: Path, tiny_model: Path, crs: str) -> None:
+    """The map keeps the CRS; the item has no place on Earth to tell, as STAC allows."""
+    transform = Affine(0.3, 0, 100, 0, -0.3, 200)
+    scene = write_scene(tmp_path / "a.tif", texture((90, 70)), crs=crs, transform=transform)
+    result = mapped(scene, tiny_model, tmp_path / "out", window_px=WINDOW)
+    with rasterio.open(result.files["classes"]) as dataset, rasterio.open(scene) as source:
+        assert dataset.crs == source.crs
+        assert dataset.transform == transform
+    item = json.loads(result.files["item"].read_text())
+    assert item["geometry"] is None
+    assert "bbox" not in item
+    pystac.Item.from_dict({**item, "stac_extensions": []}).validate()  # core schemas, offline
+    frame = geopandas.read_file(result.files["polygons_gpkg"], layer="polygons")
+    assert frame["area_m2"].sum() == pytest.approx(90 * 70 * 0.09, rel=0.01)
+
+
 def test_ctrl_c_does_not_wait_for_the_end_of_a_block(
     tmp_path: Path, fake_model: Callable[..., str]
 ) -> None:
