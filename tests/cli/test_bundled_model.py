@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.model.registry import bundled_models, find_model
+from geoseg.options import DEFAULT_MODEL
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_tiles"
 
