@@ -27,7 +27,7 @@ import psutil
 import rasterio
 from rasterio.windows import Window
 
-from geoseg.options import RunOptions
+from geoseg.options import DEFAULT_MODEL, RunOptions
 from geoseg.run.engine import load_model
 from geoseg.run.plan import make_plan
 
@@ -186,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, default=ROOT / "sample_tiles" / "town.tif")
     parser.add_argument("--mpx", type=float, nargs="+", default=[25, 400])
-    parser.add_argument("--model", default="aerial-landcover")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--limit-of", type=Path, help=argparse.SUPPRESS)

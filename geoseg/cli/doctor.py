@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
-from geoseg.cli.options import configure_logging, json_option, model_option, verbosity_options
+from geoseg.cli.options import (
+    configure_logging,
+    echo_json,
+    json_option,
+    model_option,
+    verbosity_options,
+)
 
 if TYPE_CHECKING:
     from geoseg.run.doctor import Finding
@@ -61,7 +66,7 @@ def doctor_command(
     listen = (lambda _: None) if as_json else show.quietly if quiet else show
     found = diagnose(model=model, environment=os.environ, self_test=self_test, listen=listen)
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        echo_json(found.as_json())
     elif not quiet:
         click.echo("\nSomething is broken." if found.broken else "\nAll is well.")
     if found.broken:

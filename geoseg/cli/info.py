@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,8 @@ import click
 from geoseg.cli.options import (
     bands_option,
     configure_logging,
+    echo_json,
+    errors_as_events,
     json_option,
     model_option,
     number_pair,
@@ -75,9 +76,10 @@ def info_command(
     configure_logging(verbose=verbose, quiet=quiet)
     from geoseg.run.scene_report import inspect_scene  # noqa: PLC0415 - rasterio
 
-    report = inspect_scene(RunOptions(**fields))
+    with errors_as_events(as_json=as_json):
+        report = inspect_scene(RunOptions(**fields))
     if as_json:
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+        echo_json(report.as_json())
     elif not quiet:
         _show(report)
 

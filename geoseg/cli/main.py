@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import signal
@@ -72,6 +73,7 @@ def main() -> NoReturn:
     """Run the command line; every foreseen error ends in one line and its exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     _calm_environment()
+    _print_what_can_be_printed()
     try:
         code = cli.main(standalone_mode=False)
     except GeosegError as error:
@@ -101,6 +103,13 @@ def _calm_environment() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # GDAL's own messages would be lines beside ours; its errors reach us as exceptions.
     os.environ.setdefault("CPL_LOG", os.devnull)
+
+
+def _print_what_can_be_printed() -> None:
+    """Let a terminal that lacks a character show a mark in its place instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: GeosegError) -> int:

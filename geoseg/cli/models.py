@@ -11,6 +11,8 @@ import click
 
 from geoseg.cli.options import (
     configure_logging,
+    echo_json,
+    errors_as_events,
     json_option,
     number_pair,
     split_names,
@@ -48,10 +50,11 @@ def list_command(*, as_json: bool, verbose: int) -> None:
     from geoseg.cli.table import echo_table  # noqa: PLC0415 - with the cards
     from geoseg.model.registry import bundled_models, find_model  # noqa: PLC0415
 
-    cards = [find_model(name) for name in bundled_models()]
+    with errors_as_events(as_json=as_json):
+        cards = [find_model(name) for name in bundled_models()]
     if as_json:
         models = [_summary(folder, card, DEFAULT_MODEL) for folder, card in cards]
-        click.echo(json.dumps({"event": "models", "models": models}, ensure_ascii=False))
+        echo_json({"event": "models", "models": models})
         return
     header = ["name", "classes", "bands", "pixel size", "weights", "title"]
     rows = [
@@ -82,9 +85,10 @@ def show_command(*, model: str, as_json: bool, verbose: int) -> None:
     configure_logging(verbose=verbose, quiet=False)
     from geoseg.model.registry import find_model  # noqa: PLC0415 - not for --help
 
-    folder, card = find_model(model)
+    with errors_as_events(as_json=as_json):
+        folder, card = find_model(model)
     if as_json:
-        click.echo(json.dumps(card.to_item(), ensure_ascii=False))
+        echo_json(card.to_item())
         return
     _show_card(folder, card)
 

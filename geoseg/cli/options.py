@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -12,9 +15,9 @@ from geoseg.errors import GeosegError
 from geoseg.options import DEFAULT_MODEL
 
 __all__ = [
-    "aoi_option", "bands_option", "configure_logging", "device_options", "error_event",
-    "expert_options", "json_option", "model_option", "number_pair", "overwrite_option",
-    "polygon_options", "scene_argument", "split_names", "verbosity_options",
+    "aoi_option", "bands_option", "configure_logging", "device_options", "echo_json",
+    "errors_as_events", "expert_options", "json_option", "model_option", "number_pair",
+    "overwrite_option", "polygon_options", "scene_argument", "split_names", "verbosity_options",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -161,11 +164,32 @@ def configure_logging(*, verbose: int, quiet: bool) -> None:
     logger.setLevel(level)
 
 
-def error_event(error: GeosegError) -> dict[str, Any]:
-    """Return the last line of ``--json`` of a command that failed."""
-    return {
-        "event": "error",
-        "message": str(error),
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
+def echo_json(value: dict[str, Any]) -> None:
+    """Print one JSON value on a line of stdout, whatever characters stdout can take."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(value, ensure_ascii=not is_utf8))
+
+
+@contextmanager
+def errors_as_events(*, as_json: bool) -> Iterator[None]:
+    """With ``--json``, make the last line of a command that fails an ``error`` event.
+
+    The error goes on: it also becomes a line on stderr and the exit code.
+    """
+    try:
+        yield
+    except GeosegError as error:
+        if as_json:
+            echo_json(_error_event(str(error), error.hint, error.exit_code))
+        raise
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if as_json:
+            text = f"internal error: {type(error).__name__}: {error}"
+            echo_json(_error_event(" ".join(text.split()), None, 1))
+        raise
+
+
+def _error_event(message: str, hint: str | None, exit_code: int) -> dict[str, Any]:
+    return {"event": "error", "message": message, "hint": hint, "exit_code": exit_code}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from geoseg.cli.options import echo_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,7 @@ _M2_PER_KM2 = 1_000_000
 def listener(*, as_json: bool, quiet: bool) -> Iterator[Callable[[Any], None]]:
     """Yield the callback that fits the flags and the terminal."""
     if as_json:
-        yield lambda event: click.echo(json.dumps(event.as_json(), ensure_ascii=False))
+        yield lambda event: echo_json(event.as_json())
     elif quiet:
         yield lambda _: None
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from geoseg.cli.options import (
     bands_option,
     configure_logging,
     device_options,
-    error_event,
+    echo_json,
+    errors_as_events,
     expert_options,
     json_option,
     model_option,
@@ -23,7 +23,6 @@ from geoseg.cli.options import (
     scene_argument,
     verbosity_options,
 )
-from geoseg.errors import GeosegError
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 
 __all__ = ["run_command"]
@@ -131,16 +130,12 @@ def run_command(
     """  # fmt: skip
     configure_logging(verbose=verbose, quiet=quiet)
     chosen = () if no_polygons else tuple(dict.fromkeys(("gpkg", *formats)))
-    try:
+    with errors_as_events(as_json=as_json):
         options = RunOptions(formats=chosen, **fields)
         if dry_run:
             _show_estimate(options, as_json=as_json)
         else:
             _run(options, as_json=as_json, quiet=quiet)
-    except GeosegError as error:
-        if as_json:
-            click.echo(json.dumps(error_event(error), ensure_ascii=False))
-        raise
 
 
 def _run(options: RunOptions, *, as_json: bool, quiet: bool) -> None:
@@ -159,7 +154,7 @@ def _show_estimate(options: RunOptions, *, as_json: bool) -> None:
     plan = make_plan(options)
     found = estimate(plan)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        echo_json(found.as_json())
         return
     for label, text in found.lines(plan):
         click.echo(f"{label:<12} {text}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ import click
 
 from geoseg.cli.options import (
     configure_logging,
-    error_event,
+    echo_json,
+    errors_as_events,
     json_option,
     polygon_options,
     verbosity_options,
 )
-from geoseg.errors import GeosegError
 from geoseg.options import POLYGON_SUFFIXES, VectoriseOptions
 
 __all__ = ["vectorise_command"]
@@ -92,16 +91,12 @@ def vectorise_command(
     blocks, so that rasters of any size work in bounded memory.
     """  # fmt: skip
     configure_logging(verbose=verbose, quiet=quiet)
-    try:
+    with errors_as_events(as_json=as_json):
         options = VectoriseOptions(**fields)
         if dry_run:
             _show_estimate(options, as_json=as_json)
         else:
             _run(options, as_json=as_json, quiet=quiet)
-    except GeosegError as error:
-        if as_json:
-            click.echo(json.dumps(error_event(error), ensure_ascii=False))
-        raise
 
 
 def _run(options: VectoriseOptions, *, as_json: bool, quiet: bool) -> None:
@@ -120,7 +115,7 @@ def _show_estimate(options: VectoriseOptions, *, as_json: bool) -> None:
     plan = make_class_plan(options)
     found = estimate_classes(plan)
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        echo_json(found.as_json())
         return
     for label, text in found.lines(plan):
         click.echo(f"{label:<12} {text}")

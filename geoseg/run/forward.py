@@ -407,8 +407,8 @@ class _Votes:
     def __init__(self, window: Window) -> None:
         self.window = window
         self._first = np.zeros(window.shape, np.uint8)
-        self._seen = np.zeros(window.shape, np.uint8)
-        self._differ = np.zeros(window.shape, np.uint8)
+        self._seen = np.zeros(window.shape, np.uint16)
+        self._differ = np.zeros(window.shape, np.uint16)
 
     def add(self, window: Window, scores: NDArray[np.float32]) -> None:
         """Count one window's (class, row, col) scores."""

@@ -96,6 +96,11 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         try:
             done = _classify(plan, done, progress, start)
             totals = total(done.values(), len(plan.card.legend))
+            if plan.aoi is not None and not totals.valid_px:
+                message = (
+                    "the area of interest holds the centre of no valid pixel: the map is empty"
+                )
+                progress(Warned(message=message))
             return _finish(plan, store, totals, progress, start)
         finally:
             end_run(plan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geoseg.errors import OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 
@@ -47,8 +49,8 @@ def read_aoi(text: str, grid: PixelGrid) -> Polygons:
     ]
     if not parts or sum(p.area for p in parts) == 0:
         bounds = ", ".join(f"{v:.6g}" for v in grid.bounds)
-        found = ", ".join(f"{v:.6g}" for v in area.bounds)
-        msg = f"the area of interest ({found}) lies outside the scene ({bounds})"
+        found = "" if area.is_empty else f" ({', '.join(f'{v:.6g}' for v in area.bounds)})"
+        msg = f"the area of interest{found} lies outside the scene ({bounds})"
         raise OptionError(msg, hint="Both must be in the scene's CRS: left, bottom, right, top.")
     return tuple(tuple(tuple(ring.coords) for ring in (p.exterior, *p.interiors)) for p in parts)
 
@@ -89,16 +91,39 @@ def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
         raise OptionError(msg)
     if frame.crs is None or grid.crs is None:
         return area
-    return _reprojected(area, frame.crs, grid.crs)
+    return _reprojected(area, frame.crs, grid)
 
 
-def _reprojected(area: BaseGeometry, source: pyproj.CRS, target: pyproj.CRS) -> BaseGeometry:
+def _reprojected(area: BaseGeometry, source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry:
     import pyproj  # noqa: PLC0415
     import shapely  # noqa: PLC0415
 
-    if source == target:
+    if source == grid.crs:
+        return area
+    # A country's outline leaves the zone of a scene's CRS, where vertices have no place, and
+    # edges of a continent would be cut into pieces longer than the scene.
+    near = _near_scene(source, grid)
+    area = area if near is None else area.intersection(near)
+    if area.is_empty:
         return area
     left, bottom, right, top = area.bounds
     step = max(right - left, top - bottom) / _PARTS_PER_EDGE
-    change = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
-    return shapely.transform(shapely.segmentize(area, step), change, interleaved=False)
+    change = pyproj.Transformer.from_crs(source, grid.crs, always_xy=True).transform
+    moved = shapely.transform(shapely.segmentize(area, step), change, interleaved=False)
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        msg = "the area of interest reaches where the scene's CRS has no coordinates"
+        raise OptionError(msg, hint="Cut it to the surroundings of the scene first.")
+    return moved
+
+
+def _near_scene(source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry | None:
+    """Return the scene's box and a rim around it in another CRS, or None if there is none."""
+    import pyproj  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
+
+    back = pyproj.Transformer.from_crs(grid.crs, source, always_xy=True)
+    left, bottom, right, top = back.transform_bounds(*grid.bounds)
+    if not np.isfinite([left, bottom, right, top]).all() or left >= right or bottom >= top:
+        return None  # across the 180th meridian, or around a pole
+    rim = max(right - left, top - bottom)
+    return shapely.box(left - rim, bottom - rim, right + rim, top + rim)

@@ -13,6 +13,7 @@ from geoseg.legend import Legend, LegendClass
 from geoseg.model.card import BandScaling
 from geoseg.model.halo import image_side_px
 from geoseg.model.importing import ImportRequest, import_smp_folder, tiles_of
+from geoseg.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAME = "aerial-landcover"
 TITLE = "Land cover of aerial and very-high-resolution satellite images, five classes"
 DESCRIPTION = (
     "Maps building, land, road, vegetation and water in 8-bit RGB images of 0.3 to 2 m. A small "
@@ -85,7 +85,7 @@ def write_facts(
         The facts, JSON values only.
     """
     facts = {
-        "name": NAME,
+        "name": DEFAULT_MODEL,
         "title": TITLE,
         "description": DESCRIPTION,
         "licence": LICENCE,
@@ -141,7 +141,7 @@ def bundle(
         The card.
     """
     request = ImportRequest(
-        name=NAME,
+        name=DEFAULT_MODEL,
         title=TITLE,
         description=DESCRIPTION,
         bands=("red", "green", "blue"),

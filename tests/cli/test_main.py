@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from geoseg.cli.main import cli
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_tiles"
 
 
 @pytest.fixture
@@ -43,6 +49,31 @@ def test_twice_verbose_shows_where_it_comes_from(geoseg, failing):
     assert "Traceback" in answer.err
     assert "bundled_models" in answer.err
     assert "geoseg: internal error: ZeroDivisionError: by zero" in answer.err.splitlines()
+
+
+def test_with_json_an_unforeseen_error_is_an_event_too(geoseg, failing):
+    failing(ZeroDivisionError("by zero"))
+    answer = geoseg("models", "list", "--json")
+    assert answer.code == 1
+    assert json.loads(answer.out) == {
+        "event": "error",
+        "message": "internal error: ZeroDivisionError: by zero",
+        "hint": None,
+        "exit_code": 1,
+    }
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_terminal_without_the_characters_still_gets_its_answer(flags, tmp_path):
+    scene = shutil.copy(SAMPLES / "town.tif", tmp_path / "판교 숲.tif")
+    command = [sys.executable, "-m", "geoseg", "info", str(scene), *flags]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    if flags:
+        assert json.loads(done.stdout)["address"].endswith("판교 숲.tif")
+    else:
+        assert rb"\ud310\uad50" in done.stdout
 
 
 def test_every_command_that_computes_takes_the_flag_that_the_advice_names():
