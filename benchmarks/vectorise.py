@@ -70,6 +70,7 @@ def geoseg(source: Path, target: Path, *, tolerance_px: float = 0.0) -> None:
     from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.grid.window import Window
     from geoseg.legend import Legend, LegendClass
+    from geoseg.options import Outlines
     from geoseg.vector.polygons import Strip, write_polygons
 
     classes = tuple(
@@ -92,7 +93,7 @@ def geoseg(source: Path, target: Path, *, tolerance_px: float = 0.0) -> None:
             grid=grid,
             legend=Legend(classes=classes),
             targets=[target],
-            simplify_px=tolerance_px,
+            outlines=Outlines(simplify_px=tolerance_px),
             temp_dir=target.parent,
         )
 

@@ -57,7 +57,7 @@ def run(
 def vectorise(
     raster: str | Path,
     *,
-    out: str | Path | tuple[str | Path, ...] | list[str | Path],
+    out: str | Path | tuple[str | Path, ...] | list[str | Path] = (),
     progress: Progress | None = None,
     **options: Any,  # noqa: ANN401 - the fields of VectoriseOptions, checked there
 ) -> VectoriseResult:
@@ -65,7 +65,7 @@ def vectorise(
 
     Args:
         raster: Path or URL of a raster of whole class numbers.
-        out: File or files to make; the ending tells the format.
+        out: File or files to make; the ending tells the format. None with ``postgis`` only.
         progress: Called with the events of ``geoseg.run.events``.
         **options: Fields of ``geoseg.options.VectoriseOptions``, e.g. ``min_area``,
             ``confidence``, ``legend``, ``overwrite``.

@@ -11,10 +11,15 @@ from geoseg.errors import OptionError
 __all__ = ["DEFAULT_MODEL", "POLYGON_SUFFIXES", "Outlines", "RunOptions", "VectoriseOptions"]
 
 NodataRule = Literal["any", "all"]
+SimplifyMethod = Literal["visvalingam", "douglas-peucker"]
+Connectivity = Literal[4, 8]
 StitchChoice = Literal["auto", "crop", "blend"]
 
 DEFAULT_MODEL: Final = "aerial-landcover"
 """The model that ships with geoseg and is used where none is named."""
+
+DEFAULT_SIMPLIFY: Final = "1px"
+"""Tolerance of simplified outlines where neither it nor smoothing is asked for."""
 
 POLYGON_SUFFIXES: Final = {
     "gpkg": ".gpkg",
@@ -23,6 +28,8 @@ POLYGON_SUFFIXES: Final = {
     "geojson": ".geojson",
 }
 """Polygon formats and their file extensions."""
+_SIMPLIFY_METHODS: Final = ("visvalingam", "douglas-peucker")
+_CONNECTIVITIES: Final = (4, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +40,14 @@ class Outlines:
     """Least pixels of a region; 1 keeps all."""
     simplify_px: float = 0.0
     """Tolerance of simplified outlines; 0 keeps every corner."""
+    method: SimplifyMethod = "douglas-peucker"
+    """How the importance of a corner is measured."""
     smooth: bool = False
     """Take the staircase out of the outlines."""
     dissolve: bool = False
     """One multipolygon per class."""
+    connectivity: Connectivity = 4
+    """8 makes one feature of regions of one class that touch at a corner."""
     crs: str | None = None
     """CRS of the vertices; None keeps that of the map."""
 
@@ -90,13 +101,22 @@ class RunOptions:
     keep_raw: bool = False
     """Also write the class raster with its small regions, ``classes_raw.tif``."""
     simplify: str | None = None
-    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0``."""
+    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0`` for the pixels' own
+    edges; default :data:`DEFAULT_SIMPLIFY`, or 0 with ``smooth``."""
+    simplify_method: SimplifyMethod = "douglas-peucker"
+    """``douglas-peucker`` weighs corners by distance, ``visvalingam`` by area."""
     smooth: bool = False
     """Take the staircase out of the polygons."""
     dissolve: bool = False
     """One multipolygon per class instead of one polygon per region."""
+    connectivity: Connectivity = 4
+    """8 makes one multipolygon of regions of one class that touch at a corner."""
     crs: str | None = None
     """CRS of the polygons, as ``EPSG:4326``; default the scene's."""
+    postgis: str | None = None
+    """Also write the polygons to this database, ``postgresql://user@host/database``."""
+    table: str | None = None
+    """Table there, or ``schema.table``; default ``<scene stem>_polygons``."""
     overwrite: bool = False
     """Replace the results of an earlier run."""
 
@@ -133,7 +153,7 @@ class RunOptions:
             if getattr(self, name) not in allowed:
                 msg = f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}"
                 raise OptionError(msg)
-        _check_formats(self.formats)
+        _check_polygons(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +162,8 @@ class VectoriseOptions:
 
     raster: str
     """Path or URL of the class raster."""
-    out: tuple[Path, ...]
-    """Files to make; the ending tells the format."""
+    out: tuple[Path, ...] = ()
+    """Files to make; the ending tells the format. May be empty with ``postgis``."""
     formats: tuple[str, ...] = ()
     """Formats to write beside the first file, under its name."""
     band: int | None = None
@@ -157,13 +177,22 @@ class VectoriseOptions:
     min_area: str | None = None
     """Least area of a region, as ``100m2`` or ``16px``; smaller ones join a neighbour."""
     simplify: str | None = None
-    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0``."""
+    """Tolerance of simplified polygons, as ``0.5px``, ``1.2m`` or ``0`` for the pixels' own
+    edges; default :data:`DEFAULT_SIMPLIFY`, or 0 with ``smooth``."""
+    simplify_method: SimplifyMethod = "douglas-peucker"
+    """``douglas-peucker`` weighs corners by distance, ``visvalingam`` by area."""
     smooth: bool = False
     """Take the staircase out of the polygons."""
     dissolve: bool = False
     """One multipolygon per class instead of one polygon per region."""
+    connectivity: Connectivity = 4
+    """8 makes one multipolygon of regions of one class that touch at a corner."""
     crs: str | None = None
     """CRS of the polygons, as ``EPSG:4326``; default the raster's."""
+    postgis: str | None = None
+    """Also write the polygons to this database, ``postgresql://user@host/database``."""
+    table: str | None = None
+    """Table there, or ``schema.table``; default ``<raster stem>_polygons``."""
     block_px: int | None = None
     """Side of the unit of work and resume."""
     workers: int | None = None
@@ -172,7 +201,7 @@ class VectoriseOptions:
     """Replace existing files."""
 
     def __post_init__(self) -> None:
-        if not self.out:
+        if not self.out and (self.postgis is None or self.formats):
             msg = "there is no file to make"
             raise OptionError(msg, hint="Name one, as in --out map.gpkg.")
         for name in ("block_px", "workers", "band"):
@@ -180,11 +209,21 @@ class VectoriseOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
-        _check_formats(self.formats)
+        _check_polygons(self)
 
 
-def _check_formats(formats: tuple[str, ...]) -> None:
-    unknown = [f for f in formats if f not in POLYGON_SUFFIXES]
+def _check_polygons(options: RunOptions | VectoriseOptions) -> None:
+    unknown = [f for f in options.formats if f not in POLYGON_SUFFIXES]
     if unknown:
         msg = f"polygon format {unknown[0]!r} is unknown"
         raise OptionError(msg, hint=f"Known: {', '.join(POLYGON_SUFFIXES)}.")
+    for name, value, allowed in (
+        ("--simplify-method", options.simplify_method, _SIMPLIFY_METHODS),
+        ("--connectivity", options.connectivity, _CONNECTIVITIES),
+    ):
+        if value not in allowed:
+            msg = f"{name} is {value!r}, expected one of {', '.join(map(str, allowed))}"
+            raise OptionError(msg)
+    if options.table is not None and options.postgis is None:
+        msg = "--table names a table of a database, and there is no --postgis"
+        raise OptionError(msg, hint="Add --postgis postgresql://user@host/database.")

@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.legend import Legend, LegendClass
+from geoseg.options import Outlines
 from geoseg.vector.polygons import Strip, write_polygons
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,7 @@ CROP_PX = 48
 ZOOM = 10
 FINER = 3
 GAP_PX = 8
-PANELS: tuple[dict[str, float | bool], ...] = ({}, {"simplify_px": 1.5}, {"smooth": True})
+PANELS: tuple[dict[str, float | bool], ...] = ({}, {"simplify_px": 1.0}, {"smooth": True})
 
 
 def polygons(labels: Path, folder: Path, options: dict[str, float | bool]) -> NDArray[np.object_]:
@@ -50,7 +51,7 @@ def polygons(labels: Path, folder: Path, options: dict[str, float | bool]) -> ND
         legend=Legend(classes=names),
         targets=[target],
         temp_dir=folder,
-        **options,  # type: ignore[arg-type]
+        outlines=Outlines(**options),  # type: ignore[arg-type]
     )
     return geopandas.read_parquet(target).geometry.to_numpy()
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from geoseg.errors import GeosegError
-from geoseg.options import DEFAULT_MODEL
+from geoseg.options import DEFAULT_MODEL, DEFAULT_SIMPLIFY
 
 __all__ = [
     "aoi_option", "bands_option", "configure_logging", "device_options", "echo_json",
@@ -50,6 +50,11 @@ def number_pair(
     return low, high
 
 
+def _whole_number(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    """Turn a choice among numbers into one; click callback."""
+    return int(value)
+
+
 scene_argument = click.argument("scene", metavar="SCENE")
 
 model_option = click.option(
@@ -80,34 +85,69 @@ json_option = click.option(
 
 
 def polygon_options(command: Command) -> Command:
-    """Add what decides how a class map becomes polygons."""
-    command = click.option(
-        "--crs",
-        metavar="CRS",
-        help="CRS of the polygons, e.g. EPSG:4326. [default: that of the map]",
-    )(command)
-    command = click.option(
-        "--dissolve", is_flag=True, help="One multipolygon per class, not one polygon per region."
-    )(command)
-    command = click.option(
+    """Add what decides how a class map becomes polygons, and where else they go."""
+    for option in reversed(_POLYGON_OPTIONS):
+        command = option(command)
+    return command
+
+
+_POLYGON_OPTIONS = (
+    click.option(
+        "--min-area",
+        metavar="AREA",
+        help="Join smaller regions to the neighbour with the longest common edge, e.g. 100m2 "
+        "or 16px. [default: keep all]",
+    ),
+    click.option(
+        "--simplify",
+        metavar="LENGTH",
+        help="Take corners out of the polygons, e.g. 2px or 0.5m, without gaps or overlaps; 0 "
+        f"follows the pixels exactly. [default: {DEFAULT_SIMPLIFY}, or 0 with --smooth]",
+    ),
+    click.option(
+        "--simplify-method",
+        type=click.Choice(["douglas-peucker", "visvalingam"]),
+        default="douglas-peucker",
+        show_default=True,
+        help="Corners go where they lie nearer than LENGTH to the line that remains, or where "
+        "their triangle is smaller than LENGTH squared.",
+    ),
+    click.option(
         "--smooth/--no-smooth",
         default=False,
         show_default=True,
         help="Take the staircase out of the polygons, by less than half a pixel and without "
         "gaps or overlaps.",
-    )(command)
-    command = click.option(
-        "--simplify",
-        metavar="LENGTH",
-        help="Take corners out of the polygons, e.g. 1px or 0.5m, without gaps or overlaps; 0 "
-        "follows the pixels exactly. [default: 0]",
-    )(command)
-    return click.option(
-        "--min-area",
-        metavar="AREA",
-        help="Join smaller regions to the neighbour with the longest common edge, e.g. 100m2 "
-        "or 16px. [default: keep all]",
-    )(command)
+    ),
+    click.option(
+        "--dissolve", is_flag=True, help="One multipolygon per class, not one polygon per region."
+    ),
+    click.option(
+        "--connectivity",
+        type=click.Choice(["4", "8"]),
+        callback=_whole_number,
+        default="4",
+        show_default=True,
+        help="With 8, regions of a class that touch at a corner are one multipolygon. "
+        "--min-area counts regions that share edges in either case.",
+    ),
+    click.option(
+        "--crs",
+        metavar="CRS",
+        help="CRS of the polygons, e.g. EPSG:4326. [default: that of the map]",
+    ),
+    click.option(
+        "--postgis",
+        metavar="URL",
+        help="Write the polygons into this database too, postgresql://user@host/database. The "
+        "password is better left to PGPASSWORD or ~/.pgpass.",
+    ),
+    click.option(
+        "--table",
+        metavar="NAME",
+        help="Table for --postgis, or SCHEMA.TABLE. [default: the raster's name + _polygons]",
+    ),
+)
 
 
 def device_options(command: Command) -> Command:

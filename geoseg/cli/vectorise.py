@@ -27,6 +27,7 @@ Examples:
   geoseg vectorise classes.tif --confidence confidence.tif --out map.parquet
   geoseg vectorise labels.tif --legend "1:water:#2b6cb0,2:forest:#2f6b3a" --out map.fgb
   geoseg vectorise stack.tif --band 3 --nodata 0 --out map.gpkg --out map.geojson
+  geoseg vectorise classes.tif --postgis postgresql://me@db/maps --table landcover
   geoseg vectorise classes.tif --out map.gpkg --dry-run
 
 \b
@@ -42,9 +43,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     "--out",
     type=click.Path(path_type=Path),
     multiple=True,
-    required=True,
     metavar="FILE",
-    help="File to make, ending in .gpkg, .fgb, .parquet or .geojson; may be repeated.",
+    help="File to make, ending in .gpkg, .fgb, .parquet or .geojson; may be repeated. Needed "
+    "unless there is --postgis.",
 )
 @click.option(
     "--format",
@@ -73,7 +74,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
               help="Blocks worked on at a time. [default: automatic]")  # fmt: skip
 @click.option("--block-px", type=click.IntRange(1), metavar="N",
               help="Side of the unit of work and resume. [default: automatic]")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files and tables.")
 @click.option("--dry-run", is_flag=True, help="Show blocks, memory, disk and time, and do nothing.")
 @json_option
 @verbosity_options

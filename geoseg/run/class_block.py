@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def run_class_block(plan: ClassPlan, block: BlockIndex) -> ClassRecord:
         SceneReadError: The pixels cannot be read.
         OutputError: The trace cannot be written.
     """
-    store = RunStore(plan.targets[0], folder=plan.store_folder)
+    store = RunStore(Path(plan.labels[0]), folder=plan.store_folder)
     window = plan.tiling.block_window(block)
     classes, confidence, problem = read_labels(plan, window)
     found: NDArray[Any] = np.empty(0, np.int32)

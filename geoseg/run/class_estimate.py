@@ -56,7 +56,7 @@ class ClassEstimate:
             ("time", f"about {self.seconds:.0f} s with {plan.workers} worker(s)"),
             ("memory", f"about {self.memory_bytes / 2**30:.1f} GiB"),
             ("disk", f"about {max(self.disk_bytes / 2**20, 1):.0f} MiB"),
-            *(("output", str(target)) for target in plan.targets),
+            *(("output", label) for label in plan.labels),
             *(("warning", text) for text in plan.warnings),
         ]
 
@@ -117,15 +117,13 @@ def _measured(plan: ClassPlan, window: Window) -> tuple[float, int, int]:
     )
     with tempfile.TemporaryDirectory(prefix="geoseg-") as folder:
         targets = [Path(folder) / f"{i}{t.suffix.lower()}" for i, t in enumerate(plan.targets)]
+        targets = targets or [Path(folder) / "table.fgb"]  # for its time
         write_polygons(
             strips,
             grid=plan.raster.scene.grid.subgrid(window),
             legend=legend,
             targets=targets,
-            simplify_px=plan.outlines.simplify_px,
-            smooth=plan.outlines.smooth,
-            dissolve=plan.outlines.dissolve,
-            crs=plan.outlines.crs,
+            outlines=plan.outlines,
             temp_dir=Path(folder),
         )
         size = sum(target.stat().st_size for target in targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,9 @@ from geoseg.raster.class_raster import (
     open_class_raster,
     open_confidence,
 )
-from geoseg.run.plan import outlines_of
+from geoseg.run.polygon_plan import outlines_of, table_of
+from geoseg.vector.polygons import Table, check_polygons
+from geoseg.vector.writers import check_format
 from geoseg.version import __version__
 
 __all__ = ["NO_VALUE", "ClassPlan", "make_class_plan"]
@@ -57,6 +60,8 @@ class ClassPlan:
     """How the polygons are drawn."""
     targets: tuple[Path, ...]
     """Files to make."""
+    table: Table | None
+    """Table of a database that the polygons go to as well."""
     warnings: tuple[str, ...]
     """What the user should know."""
 
@@ -83,8 +88,21 @@ class ClassPlan:
 
     @property
     def store_folder(self) -> Path:
-        """Hidden folder beside the first target."""
-        return self.targets[0].with_name(f".{self.targets[0].name}.geoseg")
+        """Hidden folder beside the first file, or for a table in the current folder."""
+        if self.targets:
+            return self.targets[0].with_name(f".{self.targets[0].name}.geoseg")
+        name = "polygons" if self.table is None else self.table.name.replace("/", "_")
+        return Path.cwd() / f".{name}.geoseg"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is made, as it may be shown: files, then the table."""
+        files = tuple(str(target) for target in self.targets)
+        return files if self.table is None else (*files, self.table.label)
+
+    def polygon_targets(self, files: Sequence[Path]) -> list[Path | Table]:
+        """Return all that polygons are written to, the files under these names."""
+        return [*files] if self.table is None else [*files, self.table]
 
     @property
     def digest(self) -> str:
@@ -131,7 +149,7 @@ def make_class_plan(options: VectoriseOptions) -> ClassPlan:
         warnings.append(
             f"{raster.scene.label} has no CRS: polygons are in its own coordinates, areas in pixels"
         )
-    return ClassPlan(
+    plan = ClassPlan(
         raster=raster,
         nodata=options.nodata,
         nodata_id=nodata_id,
@@ -142,14 +160,17 @@ def make_class_plan(options: VectoriseOptions) -> ClassPlan:
         workers=options.workers or _cores(),
         outlines=outlines_of(options, grid),
         targets=targets,
+        table=None,
         warnings=tuple(warnings),
     )
+    table = table_of(options, stem=raster.scene.stem, digest=plan.digest, outlines=plan.outlines)
+    plan = replace(plan, table=table)
+    check_polygons(grid=grid, targets=plan.polygon_targets(plan.targets), outlines=plan.outlines)
+    return plan
 
 
 def _targets(options: VectoriseOptions) -> tuple[Path, ...]:
     """Return the files to make, none of which may be there or be asked for twice."""
-    from geoseg.vector.writers import check_format  # noqa: PLC0415 - only where needed
-
     targets = [Path(path).absolute() for path in options.out]
     targets += [targets[0].with_suffix(POLYGON_SUFFIXES[name]) for name in options.formats]
     targets = list(dict.fromkeys(targets))

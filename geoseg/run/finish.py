@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid.tiling import BlockIndex
-from geoseg.options import POLYGON_SUFFIXES
 from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
 from geoseg.raster.piece import read_piece
 from geoseg.raster.strips import read_strips, written_strips
@@ -48,23 +47,20 @@ class PolygonResult:
 
 def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
     """Write the polygons in every format, and the sieved map where one was asked for."""
-    files = {f: store.final / f"polygons{POLYGON_SUFFIXES[f]}" for f in plan.formats}
+    files = plan.polygon_files(store.final)
     counts = np.zeros(256, np.int64)
     if plan.is_sieved:
         blocks: Iterator[Strip | BlockTrace] = _sieved_strips(plan, store, counts)
     else:
         blocks = _committed_traces(plan, store)
     summary: VectorSummary | None = None
-    if files:
+    if plan.wants_polygons:
         summary = write_polygons(
             blocks,
             grid=plan.scene.grid.subgrid(plan.output),
             legend=plan.card.legend,
-            targets=list(files.values()),
-            simplify_px=plan.outlines.simplify_px,
-            smooth=plan.outlines.smooth,
-            dissolve=plan.outlines.dissolve,
-            crs=plan.outlines.crs,
+            targets=plan.polygon_targets(store.final),
+            outlines=plan.outlines,
             temp_dir=store.final,
         )
     else:

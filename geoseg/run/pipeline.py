@@ -157,7 +157,7 @@ def _classify(
     failures: list[Failure] = []
     if not missing:
         return receipts
-    if plan.formats:
+    if plan.wants_polygons:
         compile_in_background()
     try:
         with local_client(plan.workers) as client:
@@ -208,8 +208,8 @@ def _finish(
     store.final.mkdir(parents=True)
     finish_s: dict[str, float] = {}
     made = PolygonResult(files={}, summary=None, class_px=None)
-    if plan.formats or plan.is_sieved:
-        with _stage("polygons" if plan.formats else "sieve", finish_s, progress):
+    if plan.wants_polygons or plan.is_sieved:
+        with _stage("polygons" if plan.wants_polygons else "sieve", finish_s, progress):
             made = write_polygon_files(plan, store)
     with _stage("mosaic", finish_s, progress):
         files = write_rasters(plan, store) | made.files

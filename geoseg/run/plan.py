@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from geoseg.errors import OptionError
-from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
 from geoseg.grid.window import Window, ceil_div, round_up
@@ -23,13 +22,15 @@ from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, auto_batch_size, choose_device
 from geoseg.model.network import predictor_identity
 from geoseg.model.registry import find_model
-from geoseg.options import NodataRule, Outlines, RunOptions, VectoriseOptions
+from geoseg.options import POLYGON_SUFFIXES, NodataRule, Outlines, RunOptions
 from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, fit_grid
+from geoseg.run.polygon_plan import outlines_of, table_of
+from geoseg.vector.polygons import Table, check_polygons
 from geoseg.version import __version__
 
-__all__ = ["RunPlan", "make_plan", "outlines_of"]
+__all__ = ["RunPlan", "make_plan"]
 
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
@@ -81,6 +82,8 @@ class RunPlan:
     """Write ``seams.tif``."""
     formats: tuple[str, ...]
     """Polygon formats."""
+    table: Table | None
+    """Table of a database that the polygons go to as well."""
     outlines: Outlines
     """How the polygons are drawn."""
     keep_raw: bool
@@ -105,6 +108,20 @@ class RunPlan:
         return self.scene_window(block).intersect(self.output)
 
     @property
+    def wants_polygons(self) -> bool:
+        """True where polygons go to a file or a database."""
+        return bool(self.formats) or self.table is not None
+
+    def polygon_files(self, folder: Path) -> dict[str, Path]:
+        """Return the polygon file of each format in a folder."""
+        return {name: folder / f"polygons{POLYGON_SUFFIXES[name]}" for name in self.formats}
+
+    def polygon_targets(self, folder: Path) -> list[Path | Table]:
+        """Return all that polygons are written to, with the files in a folder."""
+        files = self.polygon_files(folder).values()
+        return [*files] if self.table is None else [*files, self.table]
+
+    @property
     def is_sieved(self) -> bool:
         """True where small regions are removed from the finished map."""
         return self.outlines.min_px > 1
@@ -112,7 +129,7 @@ class RunPlan:
     @property
     def is_traced(self) -> bool:
         """True where blocks trace their outlines; a sieved map is traced when it is there."""
-        return bool(self.formats) and not self.is_sieved
+        return self.wants_polygons and not self.is_sieved
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -188,7 +205,8 @@ def make_plan(options: RunOptions) -> RunPlan:
             f"{card.name!r}: seams may show"
         )
     window_px = math.prod(tiling.window_shape)
-    return RunPlan(
+    output = _output_window(scene, aoi)
+    plan = RunPlan(
         scene=scene,
         bands=bands,
         nodata_rule=options.nodata_rule,
@@ -199,7 +217,7 @@ def make_plan(options: RunOptions) -> RunPlan:
         tiling=tiling,
         stitch=stitch,
         aoi=aoi,
-        output=_output_window(scene, aoi),
+        output=output,
         device=device,
         batch_size=options.batch_size or auto_batch_size(device, card, window_px),
         workers=workers,
@@ -207,12 +225,18 @@ def make_plan(options: RunOptions) -> RunPlan:
         scores=options.scores,
         seams=options.seams,
         formats=options.formats,
-        outlines=outlines_of(options, scene.grid.subgrid(_output_window(scene, aoi))),
+        table=None,
+        outlines=outlines_of(options, scene.grid.subgrid(output)),
         keep_raw=options.keep_raw,
         out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
         warnings=tuple(warnings),
         sample_sha256=hashlib.sha256(sample.tobytes()).hexdigest(),
     )
+    table = table_of(options, stem=scene.stem, digest=plan.digest, outlines=plan.outlines)
+    plan = replace(plan, table=table)
+    targets = plan.polygon_targets(plan.out)
+    check_polygons(grid=scene.grid.subgrid(output), targets=targets, outlines=plan.outlines)
+    return plan
 
 
 def default_workers(device: Device) -> int:
@@ -228,24 +252,6 @@ def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:
     from geoseg.vector.aoi import read_aoi  # noqa: PLC0415 - shapely only where needed
 
     return read_aoi(text, scene.grid)
-
-
-def outlines_of(options: RunOptions | VectoriseOptions, grid: PixelGrid) -> Outlines:
-    """Return what the options ask of the polygons, in pixels of their grid.
-
-    Raises:
-        OptionError: A length or area without a unit, or in metres without a CRS.
-    """
-    from geoseg.vector.measures import length_pixels, min_pixels  # noqa: PLC0415 - where needed
-
-    area, tolerance = options.min_area, options.simplify
-    return Outlines(
-        min_px=1 if area is None else max(1, min_pixels(area, grid)),
-        simplify_px=0.0 if tolerance is None else length_pixels(tolerance, grid),
-        smooth=options.smooth,
-        dissolve=options.dissolve,
-        crs=options.crs,
-    )
 
 
 def _output_window(scene: Scene, aoi: Polygons | None) -> Window:

@@ -165,9 +165,12 @@ def run_record(
             "aoi": plan.aoi is not None,
             "min_area_px": plan.outlines.min_px if plan.is_sieved else None,
             "simplify_px": plan.outlines.simplify_px,
+            "simplify_method": plan.outlines.method,
             "smooth": plan.outlines.smooth,
             "dissolve": plan.outlines.dissolve,
+            "connectivity": plan.outlines.connectivity,
             "polygon_crs": plan.outlines.crs,
+            "postgis_table": None if plan.table is None else plan.table.label,
         },
         "digest": plan.digest,
         "result": {

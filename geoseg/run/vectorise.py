@@ -68,7 +68,7 @@ def vectorise(options: VectoriseOptions, progress: Progress = lambda _: None) ->
     plan = make_class_plan(options)
     for message in plan.warnings:
         progress(Warned(message=message))
-    store = RunStore(plan.targets[0], folder=plan.store_folder)
+    store = RunStore(Path(plan.labels[0]), folder=plan.store_folder)
     with store.locked():
         key = StoreKey(plan.identity(), plan.digest, plan.block_shape)
         plan = plan.with_blocks(store.open(key, discard=options.overwrite))
@@ -126,7 +126,7 @@ def _run_blocks(
 def _ready(plan: ClassPlan, done: int) -> VectoriseReady:
     return VectoriseReady(
         raster=plan.raster.scene.label,
-        out=[str(target) for target in plan.targets],
+        out=list(plan.labels),
         blocks=plan.tiling.n_blocks,
         blocks_done=done,
         block_px=plan.block_shape,
@@ -186,11 +186,8 @@ def _write(plan: ClassPlan, store: RunStore, legend: Legend, progress: Progress)
             blocks,
             grid=plan.raster.scene.grid,
             legend=legend,
-            targets=_finals(plan, store),
-            simplify_px=outlines.simplify_px,
-            smooth=outlines.smooth,
-            dissolve=outlines.dissolve,
-            crs=outlines.crs,
+            targets=plan.polygon_targets(_finals(plan, store)),
+            outlines=outlines,
             temp_dir=store.final,
         )
     finally:
@@ -248,7 +245,7 @@ def _result(
     elapsed_s = time.perf_counter() - start
     progress(
         Finished(
-            out=str(plan.targets[0]),
+            out=plan.labels[0],
             elapsed_s=round(elapsed_s, 3),
             files={target.name: str(target) for target in plan.targets},
             classes=[share.as_json() for share in shares],

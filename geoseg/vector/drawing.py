@@ -12,13 +12,14 @@ from geoseg.errors import OptionError
 from geoseg.vector.diagonal import EIGHT
 from geoseg.vector.lattice import CornerMap
 from geoseg.vector.reproject import Reprojection
-from geoseg.vector.simplify import METHODS, SimplifyMethod, simplify_arcs
+from geoseg.vector.simplify import METHODS, simplify_arcs
 from geoseg.vector.smooth import smoothed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.grid.pixel_grid import Bounds, PixelGrid
+    from geoseg.options import Outlines
 
 __all__ = ["Drawing"]
 
@@ -26,39 +27,31 @@ __all__ = ["Drawing"]
 class Drawing:
     """How the outlines of one map are drawn, the same for every polygon of it."""
 
-    def __init__(
-        self,
-        grid: PixelGrid,
-        *,
-        simplify_px: float = 0.0,
-        method: SimplifyMethod = "visvalingam",
-        smooth: bool = False,
-        crs: str | None = None,
-        connectivity: int = 4,
-    ) -> None:
-        """Check what was asked for; arguments as for ``write_polygons``.
+    def __init__(self, grid: PixelGrid, outlines: Outlines) -> None:
+        """Check what was asked for.
 
         Raises:
             OptionError: A negative tolerance, an unknown method, both ways at once, an
                 unknown CRS, or a connectivity that is neither 4 nor 8.
         """
-        if not 0 <= simplify_px < np.inf:
-            msg = f"a tolerance of {simplify_px} pixels is not a length"
+        if not 0 <= outlines.simplify_px < np.inf:
+            msg = f"a tolerance of {outlines.simplify_px} pixels is not a length"
             raise OptionError(msg)
-        if method not in METHODS:
-            msg = f"unknown method {method!r} of simplifying"
+        if outlines.method not in METHODS:
+            msg = f"unknown method {outlines.method!r} of simplifying"
             raise OptionError(msg, hint=f"use one of {', '.join(METHODS)}")
-        if smooth and simplify_px > 0:
+        if outlines.smooth and outlines.simplify_px > 0:
             msg = "outlines are either smoothed or simplified, not both"
             raise OptionError(msg, hint="smoothed outlines already have few vertices")
-        if connectivity not in (4, EIGHT):
-            msg = f"connectivity is 4 or 8, not {connectivity}"
+        if outlines.connectivity not in (4, EIGHT):
+            msg = f"connectivity is 4 or 8, not {outlines.connectivity}"
             raise OptionError(msg)
-        self._to = None if crs is None else Reprojection(grid, crs)
-        self.connectivity = connectivity
-        self._grid, self._smooth = grid, smooth
-        self._simplify_px, self._method = simplify_px, method
-        self.traced = CornerMap(height=grid.height, width=grid.width) if simplify_px > 0 else None
+        self._to = None if outlines.crs is None else Reprojection(grid, outlines.crs)
+        # One feature per class leaves nothing to group.
+        self.connectivity = 4 if outlines.dissolve else outlines.connectivity
+        self._grid, self._smooth = grid, outlines.smooth
+        self._simplify_px, self._method = outlines.simplify_px, outlines.method
+        self.traced = CornerMap(width=grid.width) if outlines.simplify_px > 0 else None
         """What the join must fill for these outlines."""
 
     @property

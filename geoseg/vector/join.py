@@ -112,6 +112,8 @@ class _Front:
 
     def add(self, band: Sequence[BlockTrace]) -> Regions:
         """Append one row of blocks and return the regions that are complete now."""
+        if self._traced is not None:
+            self._traced.forget_above(self._first_open_row(band[0].window.row_off))
         band = self._adopt(band)
         first = np.concatenate([block.top for block in band])
         seams = [corners_between_rows(self._last_row, first, band[0].window.row_off)]
@@ -131,6 +133,11 @@ class _Front:
         self._append([corners_between_rows(self._last_row, outside, height)])
         self._last_row = outside
         return self._release()
+
+    def _first_open_row(self, row: int) -> int:
+        """Return the first row of what is not complete yet; ``row`` comes next."""
+        places = self._places[:, 0].min(initial=row), self._rings.places[:, 0].min(initial=row)
+        return int(min(places))
 
     def _adopt(self, band: Sequence[BlockTrace]) -> list[BlockTrace]:
         """Take over the regions of a band, joined with those they continue."""

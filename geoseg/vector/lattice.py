@@ -17,18 +17,33 @@ _BITS = 64
 
 
 class CornerMap:
-    """Every corner of the scene that has been traced so far, an eighth of a byte per pixel.
+    """The corners that have been traced so far, an eighth of a byte for each lattice point.
 
-    Rows that nothing was written to take no memory on systems that hand out empty pages.
+    Rows come below as the sweep goes down, and go above when nobody needs them any more.
     """
 
-    def __init__(self, *, height: int, width: int) -> None:
-        """Start without corners."""
-        self.words: NDArray[np.uint64] = np.zeros((height + 1, width // _BITS + 1), dtype=np.uint64)
-        """(row, col / 64) bit col % 64 is set where lattice point (row, col) is a corner."""
+    def __init__(self, *, width: int) -> None:
+        """Start without corners on a scene of ``width`` columns."""
+        self.first_row = 0
+        """Row of the scene that the first row of ``words`` is."""
+        self.words: NDArray[np.uint64] = np.zeros((0, width // _BITS + 1), dtype=np.uint64)
+        """(row - first_row, col / 64) bit col % 64 is set where (row, col) is a corner."""
 
     def add(self, places: NDArray[np.int32]) -> None:
-        """Remember corners (n, 2), row and col of the scene."""
+        """Remember corners (n, 2), row and col of the scene, none above ``first_row``."""
         from geoseg.vector.simplify_kernels import mark_corners
 
-        mark_corners(places, self.words)
+        if not len(places):
+            return
+        missing = int(places[:, 0].max()) + 1 - self.first_row - len(self.words)
+        if missing > 0:
+            below = np.zeros((missing, self.words.shape[1]), dtype=np.uint64)
+            self.words = np.concatenate([self.words, below])
+        mark_corners(places - np.array([self.first_row, 0], np.int32), self.words)
+
+    def forget_above(self, row: int) -> None:
+        """Forget the corners of all rows above ``row``."""
+        gone = min(max(row - self.first_row, 0), len(self.words))
+        if gone:
+            self.words = self.words[gone:].copy()
+            self.first_row += gone

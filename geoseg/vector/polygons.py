@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from geoseg.errors import OutputError, SceneError
+from geoseg.options import Outlines
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.assemble import assemble
 from geoseg.vector.background import ahead, fan_out
-from geoseg.vector.diagonal import EIGHT
 from geoseg.vector.dissolve import dissolved
 from geoseg.vector.drawing import Drawing
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
-from geoseg.vector.postgis import is_database
+from geoseg.vector.postgis import Table, require_free
 from geoseg.vector.strip import Strip
 from geoseg.vector.trace import BlockTrace, trace_block
-from geoseg.vector.writers import check_format, write_layer
+from geoseg.vector.writers import check_format, check_place, write_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.legend import Legend
-    from geoseg.vector.simplify import SimplifyMethod
 
-__all__ = ["Strip", "VectorSummary", "write_polygons"]
+__all__ = ["EXACT", "Strip", "Table", "VectorSummary", "check_polygons", "write_polygons"]
+
+EXACT: Final = Outlines()
+"""Every region, along the edges of its pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +48,40 @@ class VectorSummary:
     """Square metres on the ground per class id, or None without a CRS."""
 
 
-def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
+def check_polygons(*, grid: PixelGrid, targets: Sequence[Path | Table], outlines: Outlines) -> None:
+    """Refuse now what ``write_polygons`` could not do after hours of work.
+
+    Databases are asked whether they are there, have PostGIS and room under the name.
+
+    Raises:
+        OptionError: A target's ending or the CRS is unknown, or outlines are asked for
+            that do not exist.
+        OutputError: No such database, or a table that must stay.
+    """
+    drawing = Drawing(grid, outlines)
+    for target in targets:
+        check_place(target, drawing.crs_wkt)
+        if isinstance(target, Table):
+            require_free(target)
+
+
+def write_polygons(
     strips: Iterable[Strip | BlockTrace],
     *,
     grid: PixelGrid,
     legend: Legend,
-    targets: Sequence[Path | str],
+    targets: Sequence[Path | Table],
     layer: str = "polygons",
-    simplify_px: float = 0.0,
-    method: SimplifyMethod = "visvalingam",
-    smooth: bool = False,
-    connectivity: int = 4,
-    dissolve: bool = False,
-    crs: str | None = None,
+    outlines: Outlines = EXACT,
     progress: Callable[[int], None] | None = None,
     temp_dir: Path,
 ) -> VectorSummary:
-    """Write the 4-connected regions of a class map as polygons, by default pixel-exact.
+    """Write the regions of a class map as polygons, by default pixel-exact.
 
     Features come in one order whatever the height of the strips, so the same map gives
     the same bytes. Memory is bounded by a few strips and what touches their lower edge.
     Strips are read in a thread of their own, and every target is written in one.
+    Areas and counts are those of the pixels, however the outlines are drawn.
 
     Args:
         strips: The map from top to bottom, full width, without gaps; or blocks of it that
@@ -74,21 +89,15 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         grid: Where the pixels lie.
         legend: Names and colours; ``legend.nodata_id`` gets no polygon.
         targets: Files to write, ending in .gpkg, .fgb, .parquet or .geojson; existing
-            ones are replaced, and a failure leaves none. Or ``postgresql://...`` for a
-            PostGIS table, see :func:`geoseg.vector.postgis.write_postgis`.
+            ones are replaced, and a failure leaves none. Tables of a database too, see
+            :func:`geoseg.vector.postgis.write_postgis`.
         layer: Name of the layer in the formats that have names.
-        simplify_px: Take corners out of the outlines, without gaps or overlaps; areas and
-            counts stay those of the pixels. 0 keeps all. What the length means depends on
-            the method: :func:`geoseg.vector.simplify.simplify_arcs`.
-        method: ``visvalingam`` or ``douglas-peucker``.
-        smooth: Take the staircase out of the outlines, by less than half a pixel and
-            without gaps or overlaps; areas and counts stay those of the pixels.
-        connectivity: 8 makes one feature of regions that touch diagonally; the layer is
-            then one of MultiPolygons, as a polygon cannot hang together by a point.
-        dissolve: One MultiPolygon for each class instead of one polygon for each region.
-            They come at the end, are put aside in ``temp_dir`` and held one at a time.
-        crs: CRS of the vertices, as EPSG:4326, WKT or a PROJ string, instead of the grid's;
-            areas stay those on the ground.
+        outlines: How they are drawn. Simplified or smoothed ones leave no gap and no
+            overlap: :func:`geoseg.vector.simplify.simplify_arcs`,
+            :func:`geoseg.vector.smooth.smoothed`. With ``connectivity`` 8 the layer is one
+            of MultiPolygons, as a polygon cannot hang together by a point. With
+            ``dissolve`` the MultiPolygons come at the end, are put aside in ``temp_dir``
+            and held one at a time. ``min_px`` is for who makes the strips.
         progress: Called with the number of rows done after each strip, in the thread that
             also reads the strips.
         temp_dir: Existing folder for what a format must put aside while it is written.
@@ -104,17 +113,10 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
     """
     for target in targets:
         check_format(target)
-    drawing = Drawing(
-        grid,
-        simplify_px=simplify_px,
-        method=method,
-        smooth=smooth,
-        crs=crs,
-        connectivity=4 if dissolve and connectivity == EIGHT else connectivity,
-    )
+    drawing = Drawing(grid, outlines)
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
-    info = _layer_info(layer, drawing, legend, temp_dir, multi=drawing.multi or dissolve)
+    info = _layer_info(layer, drawing, legend, temp_dir, multi=drawing.multi or outlines.dissolve)
     traces = ahead(_traces(strips, grid, legend, progress))
     regions = join(
         traces,
@@ -126,7 +128,7 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
     features: Iterator[Features] = (
         part for some in regions for part in assemble(some, drawing, areas)
     )
-    if dissolve:
+    if outlines.dissolve:
         decimals = 0 if areas is None else areas.decimals
         features = dissolved(features, temp_dir, decimals=decimals)
     batches = (to_record_batch(tally.counted(part), legend) for part in features)
@@ -134,8 +136,8 @@ def write_polygons(  # noqa: PLR0913 - the front door: every choice has a name
         fan_out(batches, [_writer(target, info) for target in targets])
     except BaseException:
         for target in targets:
-            if not is_database(target):
-                Path(target).unlink(missing_ok=True)
+            if isinstance(target, Path):
+                target.unlink(missing_ok=True)
         raise
     return tally.summary()
 
@@ -193,7 +195,7 @@ class _Tally:
         return VectorSummary(n_polygons=self._count, px_count=px_count, area_m2=area)
 
 
-def _writer(target: Path | str, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]], None]:
+def _writer(target: Path | Table, info: LayerInfo) -> Callable[[Iterator[pa.RecordBatch]], None]:
     return lambda batches: write_layer(batches, target, info)
 
 

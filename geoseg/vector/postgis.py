@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import struct
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.redact import shown_address, without_secrets
 from geoseg.vector.features import GEOMETRY, LayerInfo
 
 if TYPE_CHECKING:
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg.sql import Composable
 
-__all__ = ["is_database", "write_postgis"]
+__all__ = ["Table", "require_free", "write_postgis"]
 
 _SCHEMES = ("postgresql://", "postgres://")
-_MADE_BY = "Polygons by geoseg; a new run under this name replaces them."
+_MADE_BY = "Polygons by geoseg"
+_MARK = ", run "
+_PATIENCE_S = 15
+_LONGEST_NAME_BYTES = 63
 _HAS_SRID = 0x2000_0000
 _FIRST_OWN_SRID = 910_000
 _COLUMNS = (
@@ -35,67 +40,135 @@ _COLUMNS = (
 )
 
 
-def is_database(target: object) -> bool:
-    """Tell whether a target is the address of a PostgreSQL database."""
-    return isinstance(target, str) and target.startswith(_SCHEMES)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table to make in a PostgreSQL database."""
+
+    url: str = field(repr=False)
+    """``postgresql://user@host:port/database``; what is left out, libpq finds."""
+    name: str
+    """``table`` or ``schema.table``."""
+    mark: str = ""
+    """Tells whose rows these are: a table with the same mark is ours to replace."""
+    overwrite: bool = False
+    """Replace a table of another mark too, if geoseg made it."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(_SCHEMES):
+            msg = f"{shown_address(self.url)!r} is not the address of a PostgreSQL database"
+            raise OptionError(msg, hint="write postgresql://user@host:port/database")
+        parts = self.name.split(".", 1)
+        if not all(parts):
+            msg = f"{self.name!r} is not the name of a table"
+            raise OptionError(msg, hint="write TABLE or SCHEMA.TABLE")
+        if max(len(part.encode()) for part in parts) > _LONGEST_NAME_BYTES:
+            msg = f"{self.name!r} is too long for a table: names have {_LONGEST_NAME_BYTES} bytes"
+            raise OptionError(msg, hint="choose a shorter one with --table")
+
+    @property
+    def label(self) -> str:
+        """The place as it may be shown: no user, no password."""
+        parts = urlsplit(self.url)
+        return f"{self.name} in {parts.hostname or 'local'}{parts.path}"
 
 
-def write_postgis(batches: pa.RecordBatchReader, url: str, info: LayerInfo) -> None:
-    """Write all batches to the table ``info.name``, with a spatial index, or nothing.
-
-    The name may be ``schema.table``. A table that geoseg made is replaced; readers see the
-    old one until the new one is whole.
-
-    Args:
-        batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
-        url: ``postgresql://user@host:port/database``.
-        info: Name and CRS of the layer.
+def require_free(table: Table) -> None:
+    """Make sure that the database is there, has PostGIS, and has room under the name.
 
     Raises:
         OptionError: psycopg is not installed.
-        OutputError: No connection, no PostGIS, a foreign table of that name, or a failure.
+        OutputError: No connection, no PostGIS, no such schema, or a table that must stay.
     """
+    with _connected(table) as connection:
+        connection.execute("SELECT postgis_lib_version()")
+        _require_replaceable(connection, table)
+        schema = table.name.split(".", 1)[0] if "." in table.name else None
+        may = connection.execute(
+            "SELECT has_schema_privilege(coalesce(%s, current_schema()), 'CREATE')", (schema,)
+        ).fetchone()
+        if may != (True,):
+            msg = f"{table.label}: the user may not create tables in that schema"
+            raise OutputError(msg, hint="choose another schema with --table SCHEMA.TABLE")
+
+
+def write_postgis(batches: pa.RecordBatchReader, table: Table, info: LayerInfo) -> None:
+    """Write all batches to a table with a spatial index, or nothing.
+
+    Readers see an older table of the name until the new one is whole.
+
+    Args:
+        batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
+        table: Where they go.
+        info: CRS and legend of the layer.
+
+    Raises:
+        OptionError: psycopg is not installed.
+        OutputError: No connection, no PostGIS, a table that must stay, or a failure.
+    """
+    with _connected(table) as connection:
+        from psycopg import sql
+
+        name = sql.Identifier(*table.name.split(".", 1))
+        srid = _srid(connection, info.crs_wkt)
+        _make_table(connection, table, info, srid)
+        _copy_rows(connection, name, batches, srid)
+        for statement in ("CREATE INDEX ON {} USING gist ({})", "ANALYZE {} ({})"):
+            connection.execute(sql.SQL(statement).format(name, sql.Identifier(GEOMETRY)))
+
+
+@contextmanager
+def _connected(table: Table) -> Iterator[psycopg.Connection]:
+    """Yield a connection; what the driver raises becomes OutputError."""
     try:
         import psycopg
-        from psycopg import sql
     except ImportError as error:
         msg = "writing to PostGIS needs the package psycopg"
         raise OptionError(msg, hint="pip install 'geoseg[postgis]'") from error
-
-    table = sql.Identifier(*info.name.split(".", 1))
-    with _database_errors(url), psycopg.connect(url, connect_timeout=15) as connection:
-        srid = _srid(connection, info.crs_wkt)
-        _make_table(connection, table, info, srid)
-        _copy_rows(connection, table, batches, srid)
-        for statement in ("CREATE INDEX ON {} USING gist ({})", "ANALYZE {} ({})"):
-            connection.execute(sql.SQL(statement).format(table, sql.Identifier(GEOMETRY)))
+    with (
+        _database_errors(table),
+        psycopg.connect(table.url, connect_timeout=_PATIENCE_S) as connection,
+    ):
+        yield connection
 
 
-def _make_table(
-    connection: psycopg.Connection, table: Composable, info: LayerInfo, srid: int
-) -> None:
-    """Create the empty table in place of one that geoseg made."""
+def _require_replaceable(connection: psycopg.Connection, table: Table) -> None:
+    """Refuse a table that is not ours, or is of another run and not to be replaced."""
     from psycopg import sql
 
-    name = table.as_string(connection)
+    name = sql.Identifier(*table.name.split(".", 1)).as_string(connection)
     found = connection.execute(
         "SELECT coalesce(obj_description(to_regclass(%s), 'pg_class'), '')"
         " WHERE to_regclass(%s) IS NOT NULL",
         (name, name),
     ).fetchone()
-    if found is not None and found[0] != _MADE_BY:
+    if found is None:
+        return
+    made_by, _, mark = str(found[0]).partition(_MARK)
+    if made_by != _MADE_BY:
         msg = f"the database has a table {name} that geoseg did not make"
-        raise OutputError(msg, hint="choose another layer name, or drop the table")
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        raise OutputError(msg, hint="choose another name with --table, or drop the table")
+    if not table.overwrite and mark != table.mark:
+        msg = f"the database has a table {name} of other polygons"
+        raise OutputError(msg, hint="add --overwrite to replace it, or choose another --table")
+
+
+def _make_table(connection: psycopg.Connection, table: Table, info: LayerInfo, srid: int) -> None:
+    """Create the empty table in place of one that may go."""
+    from psycopg import sql
+
+    _require_replaceable(connection, table)
+    name = sql.Identifier(*table.name.split(".", 1))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
     columns = [sql.SQL("fid int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY")]
     columns += [sql.SQL(f"{column} {kind}") for column, kind in _COLUMNS]
     shape = sql.SQL("{} geometry({}, {}) NOT NULL").format(
         sql.Identifier(GEOMETRY), sql.Identifier(info.geometry_type), sql.Literal(srid)
     )
     connection.execute(
-        sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join([*columns, shape]))
+        sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join([*columns, shape]))
     )
-    connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, sql.Literal(_MADE_BY)))
+    made_by = sql.Literal(f"{_MADE_BY}{_MARK}{table.mark}")
+    connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(name, made_by))
 
 
 def _copy_rows(
@@ -148,18 +221,16 @@ def _srid(connection: psycopg.Connection, crs_wkt: str | None) -> int:
 
 
 @contextmanager
-def _database_errors(url: str) -> Iterator[None]:
+def _database_errors(table: Table) -> Iterator[None]:
     """Turn the driver's errors into OutputError, without the password."""
     import psycopg
 
-    parts = urlsplit(url)
-    place = f"{parts.hostname or 'local'}{parts.path}"
     try:
         yield
     except psycopg.errors.UndefinedFunction as error:
-        msg = f"{place}: the database has no PostGIS"
+        msg = f"{table.label}: the database has no PostGIS"
         raise OutputError(msg, hint="CREATE EXTENSION postgis") from error
     except psycopg.Error as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        msg = f"{place}: the polygons could not be written: {why}"
+        msg = f"{table.label}: the polygons could not be written: {without_secrets(why)}"
         raise OutputError(msg, hint="is the server there, may you create tables?") from error

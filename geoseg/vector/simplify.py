@@ -17,18 +17,19 @@ keeps a corner between its nodes, and one that ends where it begins keeps three.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from geoseg.options import SimplifyMethod
     from geoseg.vector.lattice import CornerMap
 
-__all__ = ["METHODS", "SimplifyMethod", "simplify_arcs"]
+__all__ = ["METHODS", "simplify_arcs"]
 
-SimplifyMethod = Literal["visvalingam", "douglas-peucker"]
-METHODS: tuple[SimplifyMethod, ...] = ("visvalingam", "douglas-peucker")
+METHODS: Final[tuple[SimplifyMethod, ...]] = ("visvalingam", "douglas-peucker")
 
 
 def simplify_arcs(
@@ -52,7 +53,7 @@ def simplify_arcs(
         places: (m, 2) row, col of the corners; a ring without nodes begins at its first
             corner by row and column.
         is_node: (m,) True where three or more boundaries meet.
-        traced: Every corner of the scene down to the last row of these rings.
+        traced: Every corner of the scene in the rows of these rings.
         tolerance_px: Length in pixels, 0 or more.
         method: How the importance of a corner is measured.
 
@@ -63,5 +64,6 @@ def simplify_arcs(
 
     by_area = method == "visvalingam"
     limit = 2 * tolerance_px**2 if by_area else tolerance_px
-    kept, begins = simplify_rings(corners, places, is_node, traced.words, limit, by_area)
+    in_map = places - np.array([traced.first_row, 0], np.int32)
+    kept, begins = simplify_rings(corners, in_map, is_node, traced.words, limit, by_area)
     return begins, places[kept]

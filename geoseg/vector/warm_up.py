@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["compile_in_background"]
 
-_KERNELS: Final = ("trace_kernels", "join_kernels", "assemble_kernels")
+_KERNELS: Final = ("trace_kernels", "join_kernels", "simplify_kernels", "assemble_kernels")
 
 
 def compile_in_background() -> threading.Thread:

@@ -18,42 +18,59 @@ from typing import TYPE_CHECKING, Any
 from geoseg.errors import GeosegError, OptionError, OutputError
 from geoseg.vector.features import GEOMETRY, LayerInfo, feature_schema
 from geoseg.vector.geopackage import FIXED_TIME, add_class_domain, add_layer_style
-from geoseg.vector.postgis import is_database, write_postgis
+from geoseg.vector.postgis import Table, write_postgis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
 
-__all__ = ["FORMATS", "check_format", "write_layer"]
+__all__ = ["FORMATS", "check_format", "check_place", "write_layer"]
 
 _ROWS_PER_BATCH = 32_768
 _BYTES_PER_BATCH = 8 * 2**20
 _RFC7946_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
+_WGS84 = "OGC:CRS84"
 
 
-def check_format(target: Path | str) -> None:
-    """Refuse a target that is neither a database nor a name with a known ending.
+def check_format(target: Path | Table) -> None:
+    """Refuse file endings that no format has.
 
     Raises:
         OptionError: Unknown ending.
     """
-    if is_database(target):
+    if isinstance(target, Path) and target.suffix.lower() not in FORMATS:
+        msg = f"{target.name}: unknown polygon format {target.suffix!r}"
+        raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}")
+
+
+def check_place(target: Path | Table, crs_wkt: str | None) -> None:
+    """Refuse unknown formats, and GeoJSON of what has no place on the Earth.
+
+    Raises:
+        OptionError: Unknown ending, or no way from the CRS to longitude and latitude.
+    """
+    import pyproj
+
+    check_format(target)
+    if crs_wkt is None or not isinstance(target, Path) or target.suffix.lower() != ".geojson":
         return
-    path = Path(target)
-    if path.suffix.lower() not in FORMATS:
-        msg = f"{path.name}: unknown polygon format {path.suffix!r}"
-        raise OptionError(msg, hint=f"use one of {', '.join(sorted(FORMATS))}, or postgresql://")
+    try:
+        pyproj.Transformer.from_crs(pyproj.CRS.from_wkt(crs_wkt), _WGS84)
+    except pyproj.exceptions.ProjError as error:
+        name = pyproj.CRS.from_wkt(crs_wkt).name
+        msg = f"{target.name}: GeoJSON holds longitude and latitude on the Earth, and no way leads"
+        msg += f" there from {name!r}"
+        raise OptionError(msg, hint="choose another format") from error
 
 
-def write_layer(batches: Iterable[pa.RecordBatch], target: Path | str, info: LayerInfo) -> None:
+def write_layer(batches: Iterable[pa.RecordBatch], target: Path | Table, info: LayerInfo) -> None:
     """Write all batches to a file, in the format of its ending, or to a database.
 
     Args:
         batches: Polygons in :func:`geoseg.vector.features.feature_schema`.
-        target: File to make, where an existing one is replaced; or ``postgresql://...``,
-            where the table is called like the layer.
+        target: File to make, where an existing one is replaced; or a table.
         info: Name, CRS and legend of the layer.
 
     Raises:
@@ -64,17 +81,16 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Path | str, info: Lay
 
     check_format(target)
     even = pa.RecordBatchReader.from_batches(feature_schema(), _even_batches(batches))
-    if is_database(target):
-        write_postgis(even, str(target), info)
+    if isinstance(target, Table):
+        write_postgis(even, target, info)
         return
-    path = Path(target)
-    path.unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
     try:
-        FORMATS[path.suffix.lower()](even, path, info)
+        FORMATS[target.suffix.lower()](even, target, info)
     except GeosegError:
         raise
     except (OSError, RuntimeError) as error:
-        msg = f"{path.name}: the polygons could not be written: {error}"
+        msg = f"{target.name}: the polygons could not be written: {error}"
         raise OutputError(msg, hint="is the disk full, the folder writable?") from error
 
 

@@ -64,7 +64,7 @@ def normal_forms(pairs: list[tuple[shapely.Geometry, int]]) -> list[tuple[int, s
 def test_equal_to_gdals_polygonise(tmp_path: Path, seed: int) -> None:
     classes = blobs((130, 170), seed=seed)
     raster = write_classes(tmp_path / "c.tif", classes)
-    result = library.vectorise(raster, out=tmp_path / "map.gpkg", block_px=64)
+    result = library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0", block_px=64)
     table = table_of(tmp_path / "map.gpkg")
     expected = [
         (as_shape(geometry), int(value))
@@ -118,12 +118,12 @@ def test_minimum_area_is_the_sieved_map(tmp_path: Path) -> None:
     classes = blobs((80, 90))
     classes[(rng.random(classes.shape) < 0.03) & (classes != 255)] = 4
     raster = write_classes(tmp_path / "c.tif", classes)
-    library.vectorise(raster, out=tmp_path / "map.gpkg", min_area="6px", block_px=32)
+    library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0", min_area="6px", block_px=32)
     expected = np.concatenate([s.classes for s in sieve(lambda: strips_of(classes), min_px=6)])
     table = table_of(tmp_path / "map.gpkg")
     np.testing.assert_array_equal(drawn(table, classes.shape), expected)
     assert table.px_count.min() >= 6
-    library.vectorise(raster, out=tmp_path / "b.gpkg", min_area=f"{5.5 * PIXEL_M2}m2")
+    library.vectorise(raster, out=tmp_path / "b.gpkg", simplify="0", min_area=f"{5.5 * PIXEL_M2}m2")
     assert (tmp_path / "b.gpkg").read_bytes() == (tmp_path / "map.gpkg").read_bytes()
 
 
@@ -200,7 +200,7 @@ def test_small_numbers_of_any_integer_type(tmp_path: Path, dtype: str) -> None:
     wide = classes.astype(dtype)
     wide[classes == 255] = 30_000
     raster = write_scene(tmp_path / "c.tif", wide[None], nodata=30_000)
-    library.vectorise(raster, out=tmp_path / "map.gpkg")
+    library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0")
     table = table_of(tmp_path / "map.gpkg")
     np.testing.assert_array_equal(drawn(table, classes.shape), classes)
 
@@ -214,7 +214,7 @@ def test_large_and_negative_class_ids(
     classes = values[np.kron(np.arange(20).reshape(4, 5) % 5, np.ones((4, 4), int))]
     classes[0, 0] = -5
     raster = write_scene(tmp_path / "c.tif", classes[None], nodata=nodata)
-    result = library.vectorise(raster, out=tmp_path / "map.gpkg", min_area=min_area)
+    result = library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0", min_area=min_area)
     known = set(np.unique(classes).tolist()) - {nodata}
     if min_area and nodata != -5:
         classes[0, 0] = classes[0, 1]
@@ -230,7 +230,7 @@ def test_large_and_negative_class_ids(
 def test_a_byte_may_be_255(tmp_path: Path, nodata: int | None, min_area: str | None) -> None:
     classes = blobs((30, 40))
     raster = write_classes(tmp_path / "c.tif", classes, nodata=nodata)
-    result = library.vectorise(raster, out=tmp_path / "map.gpkg", min_area=min_area)
+    result = library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0", min_area=min_area)
     assert result.classes[-1].class_id == 255
     table = table_of(tmp_path / "map.gpkg")
     strips = sieve(
@@ -244,7 +244,7 @@ def test_a_mask_a_nodata_flag_and_a_chosen_band(tmp_path: Path) -> None:
     mask = np.ones((20, 30), bool)
     mask[:5] = False
     raster = write_scene(tmp_path / "c.tif", bands, mask=mask)
-    library.vectorise(raster, out=tmp_path / "map.gpkg", band=2, nodata=1)
+    library.vectorise(raster, out=tmp_path / "map.gpkg", simplify="0", band=2, nodata=1)
     expected = np.where(mask & (bands[1] != 1), bands[1], 255)
     np.testing.assert_array_equal(drawn(table_of(tmp_path / "map.gpkg"), (20, 30)), expected)
 

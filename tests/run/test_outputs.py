@@ -51,9 +51,9 @@ def test_any_shape_simply_works(
     pixels[:, 0, 0] = 0 if shape != (1, 1) else 7
     scene = write_scene(tmp_path / "이름 with spaces.tif", pixels, nodata=0)
     long = {} if max(shape) < 1000 else {"window_px": 256}
-    result = mapped(
-        scene, tiny_model, tmp_path / "결과 out", window_px=long.get("window_px", WINDOW)
-    )
+    window_px = long.get("window_px", WINDOW)
+    out = tmp_path / "결과 out"
+    result = mapped(scene, tiny_model, out, window_px=window_px, simplify="0")
     valid = (pixels != 0).all(axis=0)
     with rasterio.open(result.files["classes"]) as dataset:
         found = dataset.read(1)

@@ -42,7 +42,14 @@ def model(fake_model: Model) -> str:
 
 
 def mapped(folder: Path, scene: Path, model: str, **options: Any) -> RunResult:
-    chosen = {"workers": 1, "out": folder / "out", "overwrite": True, "window_px": 16, **options}
+    chosen = {
+        "workers": 1,
+        "simplify": "0",
+        "out": folder / "out",
+        "overwrite": True,
+        "window_px": 16,
+        **options,
+    }
     return run(RunOptions(scene=str(scene), model=model, **chosen))
 
 

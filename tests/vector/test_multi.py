@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from rasterio.features import rasterize, shapes
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.options import Outlines
 from geoseg.vector.dissolve import dissolved
 from geoseg.vector.join import join
 from geoseg.vector.polygons import VectorSummary, write_polygons
@@ -37,7 +38,7 @@ def write(
         legend=LEGEND,
         targets=[target],
         temp_dir=target.parent,
-        **options,
+        outlines=Outlines(**options),
     )
 
 
@@ -174,7 +175,7 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
             grid=grid_of((9, 9)),
             legend=LEGEND,
             targets=[tmp_path / "map.gpkg"],
-            dissolve=True,
+            outlines=Outlines(dissolve=True),
             temp_dir=tmp_path / "nowhere",
         )
     assert not list(tmp_path.iterdir())

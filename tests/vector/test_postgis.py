@@ -16,7 +16,8 @@ import shapely
 from affine import Affine
 
 from geoseg.errors import OptionError, OutputError
-from geoseg.vector.polygons import VectorSummary, write_polygons
+from geoseg.options import Outlines
+from geoseg.vector.polygons import Table, VectorSummary, write_polygons
 from tests.vector.maps import LEGEND, blobs, grid_of, strips_of
 from tests.vector.test_polygons import FIELDS, read
 
@@ -97,18 +98,22 @@ def write(
     temp_dir: Path,
     *,
     layer: str = "polygons",
+    mark: str = "",
+    overwrite: bool = False,
     grid: PixelGrid | None = None,
     **options: Any,
 ) -> VectorSummary:
     confidence = np.where(classes == 1, 255, classes * 40).astype(np.uint8)
+    table = isinstance(target, str)
     return write_polygons(
         strips_of(classes, confidence, rows=16),
         grid=grid or grid_of(classes.shape),
         legend=LEGEND,
-        targets=[target],
-        layer=layer,
+        targets=[
+            Table(url=target, name=layer, mark=mark, overwrite=overwrite) if table else target
+        ],
         temp_dir=temp_dir,
-        **options,
+        outlines=Outlines(**options),
     )
 
 
@@ -178,8 +183,7 @@ def test_a_failure_leaves_the_old_table(database: str, tmp_path: Path) -> None:
             broken(),
             grid=grid_of((40, 20)),
             legend=LEGEND,
-            targets=[database, tmp_path / "map.gpkg"],
-            layer="kept",
+            targets=[Table(url=database, name="kept"), tmp_path / "map.gpkg"],
             temp_dir=tmp_path,
         )
     assert rows(database, "kept") == before

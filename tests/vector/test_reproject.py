@@ -12,6 +12,7 @@ from affine import Affine
 from hypothesis import given, settings
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.options import Outlines
 from geoseg.vector.polygons import VectorSummary, write_polygons
 from geoseg.vector.reproject import Reprojection
 from tests.vector.maps import LEGEND, blobs, grid_of, strips_of
@@ -35,7 +36,7 @@ def write(
         legend=LEGEND,
         targets=[target],
         temp_dir=target.parent,
-        **options,
+        outlines=Outlines(**options),
     )
 
 

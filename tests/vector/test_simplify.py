@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import OptionError
+from geoseg.options import Outlines, SimplifyMethod
 from geoseg.vector.join import join
 from geoseg.vector.lattice import CornerMap
 from geoseg.vector.polygons import write_polygons
-from geoseg.vector.simplify import METHODS, SimplifyMethod, simplify_arcs
+from geoseg.vector.simplify import METHODS, simplify_arcs
 from tests.vector.maps import LEGEND, blobs, grid_of, strips_of
 from tests.vector.test_trace_join import CASES, case, cuts, maps, polygon, traces
 
@@ -38,7 +39,7 @@ def simplified(
 ) -> tuple[list[shapely.Polygon], list[shapely.Polygon]]:
     """Return exact and simplified polygons, x = column, y = row."""
     height, width = classes.shape
-    traced = CornerMap(height=height, width=width)
+    traced = CornerMap(width=width)
     exact, simple = [], []
     for part in join(traces(classes, rows, cols), height=height, width=width, traced=traced):
         before = traced.words.copy()
@@ -157,8 +158,7 @@ def test_files_do_not_depend_on_strips(method: SimplifyMethod, tmp_path: Path) -
             grid=grid_of(classes.shape),
             legend=LEGEND,
             targets=[target],
-            simplify_px=1.5,
-            method=method,
+            outlines=Outlines(simplify_px=1.5, method=method),
             temp_dir=tmp_path,
         )
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -183,7 +183,7 @@ def test_wrong_options_are_one_line(
             legend=LEGEND,
             targets=[tmp_path / "map.gpkg"],
             temp_dir=tmp_path,
-            **options,  # type: ignore[arg-type]
+            outlines=Outlines(**options),  # type: ignore[arg-type]
         )
     assert not list(tmp_path.iterdir())
 
@@ -200,7 +200,7 @@ def test_the_frame_of_a_map_stays(options: dict[str, object], tmp_path: Path) ->
         legend=LEGEND,
         targets=[target],
         temp_dir=tmp_path,
-        **options,  # type: ignore[arg-type]
+        outlines=Outlines(**options),  # type: ignore[arg-type]
     )
     ground = shapely.union_all(geopandas.read_parquet(target).geometry)
     assert ground.equals(shapely.box(*grid.bounds))

@@ -9,6 +9,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 
+from geoseg.options import Outlines
 from geoseg.vector.join import join
 from geoseg.vector.polygons import write_polygons
 from geoseg.vector.smooth import smoothed
@@ -92,7 +93,7 @@ def test_files_do_not_depend_on_strips(tmp_path: Path) -> None:
             grid=grid_of(classes.shape),
             legend=LEGEND,
             targets=[target],
-            smooth=True,
+            outlines=Outlines(smooth=True),
             temp_dir=tmp_path,
         )
     assert files[0].read_bytes() == files[1].read_bytes()
