@@ -4,9 +4,15 @@
 
 A scene of each size is made by repeating SOURCE (default: a sample scene). For each one
 the command runs as a user runs it, in a process of its own, while the resident memory of
-its process tree is sampled. The limit it is held against is the same model, backend,
-precision and window shape, as many threads, on pixels that are already in memory, without
-any overlap, over the same number of valid pixels. Both run in one go on one machine.
+its process tree is sampled. It is held against two limits, over the same number of valid
+pixels, on windows of the run's shape that are already in memory, without any overlap:
+
+- ``bare``: a bare forward pass of the same network in torch as it comes, channels last and
+  in the run's precision, the better of one thread for each of as many windows as there are
+  workers, and all threads on one window;
+- ``own``: geoseg's predictor (batch norms folded, pages kept between layers), labels included.
+
+All run in one go on one machine, one after the other.
 """
 
 from __future__ import annotations
@@ -18,18 +24,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import rasterio
+import torch
 from rasterio.windows import Window
 
+from geoseg.model.network import load_network
 from geoseg.options import DEFAULT_MODEL, RunOptions
 from geoseg.run.engine import load_model
-from geoseg.run.plan import make_plan
+from geoseg.run.plan import RunPlan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_S = 0.05
@@ -44,8 +54,10 @@ class Row:
     valid_mpx: float
     wall_s: float
     mpx_per_s: float
-    limit_mpx_per_s: float
-    of_limit: float
+    bare_mpx_per_s: float
+    of_bare: float
+    own_mpx_per_s: float
+    of_own: float
     redundancy: float
     peak_gib: float
     first_event_s: float
@@ -78,21 +90,48 @@ def repeated(source: Path, target: Path, mpx: float) -> None:
                 out.write_mask(mask[rows[:, None], cols], window=window)
 
 
-def forward_limit(scene: Path, model: str, precision: str) -> float:
-    """Return Mpx/s of the model alone, all workers busy, no overlap, nothing else."""
-    plan = make_plan(RunOptions(scene=str(scene), model=model, precision=precision))
+def own_limit(plan: RunPlan) -> float:
+    """Return Mpx/s of geoseg's predictor alone, all workers busy, no overlap, nothing else."""
     predictor = load_model(plan)
     rng = np.random.default_rng(0)
     shape = (plan.batch_size, len(plan.bands), *plan.tiling.window_shape)
     batch = rng.integers(0, 255, shape, dtype=np.uint8)
-    with ThreadPoolExecutor(plan.workers) as pool:
-        list(pool.map(lambda _: predictor.labels(batch, 0), range(plan.workers)))
+    return speed(lambda: predictor.labels(batch, 0), plan.workers, batch[:, 0].size)
+
+
+def bare_limit(plan: RunPlan) -> float:
+    """Return Mpx/s of the network in torch as it comes, the better of two ways."""
+    network = load_network(plan.card, plan.model_folder).to(memory_format=torch.channels_last)
+    shape = (plan.batch_size, len(plan.bands), *plan.tiling.window_shape)
+    batch = torch.rand(shape).contiguous(memory_format=torch.channels_last)
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(plan.device.precision)
+
+    def forward(threads: int) -> None:
+        torch.set_num_threads(threads)
+        with torch.inference_mode(), torch.autocast("cpu", dtype=half, enabled=half is not None):
+            network(batch)
+
+    px = batch[:, 0].numel()
+    ways = ((1, plan.workers), (plan.workers, 1))
+    return max(speed(partial(forward, threads), beside, px) for threads, beside in ways)
+
+
+def speed(forward: Callable[[], object], side_by_side: int, px: int) -> float:
+    """Return million pixels per second of a call that takes ``px`` pixels."""
+    with ThreadPoolExecutor(side_by_side) as pool:
+
+        def round_of_calls() -> None:
+            list(pool.map(lambda _: forward(), range(side_by_side)))
+
+        round_of_calls()
         start, count = time.perf_counter(), 0
         while time.perf_counter() - start < FORWARD_S:
-            list(pool.map(lambda _: predictor.labels(batch, 0), range(plan.workers)))
-            count += plan.workers
-        spent = time.perf_counter() - start
-    return count * batch.size / len(plan.bands) / 1e6 / spent
+            round_of_calls()
+            count += side_by_side
+        return count * px / 1e6 / (time.perf_counter() - start)
+
+
+LIMITS = {"bare": bare_limit, "own": own_limit}
 
 
 def tree_rss_bytes(root: psutil.Process) -> int:
@@ -142,7 +181,7 @@ def measure(source: Path, mpx: float, model: str, precision: str, folder: Path) 
     """Make a scene of one size, measure the limit, run, compare."""
     scene = folder / f"scene_{mpx:g}.tif"
     repeated(source, scene, mpx)
-    limit = forward_limit_in_child(scene, model, precision)
+    bare, own = (limit_in_child(name, scene, model, precision) for name in LIMITS)
     record, seen = timed_run(scene, folder / f"out_{mpx:g}", model, precision)
     valid = record["result"]["valid_px"] / 1e6
     windows = record["parameters"]["window_px"]
@@ -152,8 +191,10 @@ def measure(source: Path, mpx: float, model: str, precision: str, folder: Path) 
         valid_mpx=round(valid, 2),
         wall_s=round(seen["wall"], 2),
         mpx_per_s=round(valid / seen["wall"], 3),
-        limit_mpx_per_s=round(limit, 3),
-        of_limit=round(valid / seen["wall"] / limit, 3),
+        bare_mpx_per_s=round(bare, 3),
+        of_bare=round(valid / seen["wall"] / bare, 3),
+        own_mpx_per_s=round(own, 3),
+        of_own=round(valid / seen["wall"] / own, 3),
         redundancy=round(forwarded / valid, 3),
         peak_gib=round(seen["peak"] / 2**30, 3),
         first_event_s=round(seen["plan"], 2),
@@ -161,10 +202,10 @@ def measure(source: Path, mpx: float, model: str, precision: str, folder: Path) 
     )
 
 
-def forward_limit_in_child(scene: Path, model: str, precision: str) -> float:
-    """Measure the limit in a fresh process, so that nothing is shared with the run."""
+def limit_in_child(name: str, scene: Path, model: str, precision: str) -> float:
+    """Measure a limit in a fresh process, so that nothing is shared with the run."""
     command = [
-        sys.executable, __file__, "--limit-of", str(scene), "--model", model,
+        sys.executable, __file__, "--limit", name, "--of", str(scene), "--model", model,
         "--precision", precision,
     ]  # fmt: skip
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -189,10 +230,14 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--limit-of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--limit", choices=list(LIMITS), help=argparse.SUPPRESS)
+    parser.add_argument("--of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.limit_of:
-        print(forward_limit(arguments.limit_of, arguments.model, arguments.precision))
+    if arguments.limit:
+        options = RunOptions(
+            scene=arguments.of, model=arguments.model, precision=arguments.precision
+        )
+        print(LIMITS[arguments.limit](make_plan(options)))
         return
     with tempfile.TemporaryDirectory(prefix="geoseg-bench-") as folder:
         rows = [

@@ -23,6 +23,8 @@ _STAGES = {
     "sieve": "small regions",
     "metadata": "writing metadata",
 }
+_LOG_EVERY_S = 60
+"""Where there is no terminal to draw a bar on, a line tells from time to time."""
 _M2_PER_HA = 10_000
 _M2_PER_KM2 = 1_000_000
 
@@ -56,6 +58,7 @@ def _for_people() -> Iterator[Callable[[Any], None]]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # in a log, bars would be empty lines
     ) as bars:
         bars.add_task("starting", total=None, note="")
         yield _Person(bars, console)
@@ -68,6 +71,7 @@ class _Person:
         self._bars, self._console = bars, console
         self._task = bars.tasks[0].id
         self._first: tuple[float, int] | None = None
+        self._told_s = 0.0
 
     def __call__(self, event: Any) -> None:  # noqa: ANN401 - any event
         getattr(self, f"_{event.kind}")(event)
@@ -107,11 +111,11 @@ class _Person:
         else:
             seconds = max(event.elapsed_s - self._first[0], 1e-3)
             speed = (event.px_done - self._first[1]) / 1e6 / seconds
-        self._bars.update(
-            self._task,
-            completed=event.blocks_done,
-            note=f"{event.blocks_done}/{event.blocks} blocks  {speed:.2f} Mpx/s",
-        )
+        note = f"{event.blocks_done}/{event.blocks} blocks  {speed:.2f} Mpx/s"
+        self._bars.update(self._task, completed=event.blocks_done, note=note)
+        if not self._console.is_terminal and event.elapsed_s - self._told_s >= _LOG_EVERY_S:
+            self._told_s = event.elapsed_s
+            self._console.print(f"  {event.elapsed_s:.0f} s: {note}", soft_wrap=True)
 
     def _stage(self, event: Any) -> None:  # noqa: ANN401
         self._bars.update(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -17,8 +15,6 @@ __all__ = [
     "auto_batch_size",
     "choose_device",
     "cpu_bf16_feature",
-    "keep_freed_pages",
-    "return_freed_pages",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -28,7 +24,6 @@ _BF16_AGREEMENT = 0.999
 _AMPERE = (8, 0)
 # In the order of speed; the first that the processor has is worth naming.
 _BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,46 +114,3 @@ def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
     free_bytes, _ = torch.cuda.mem_get_info(device.name)
     each = card.activation_bytes_per_px * window_px
     return int(min(max(free_bytes * 0.5 // each, 1), 16))
-
-
-def keep_freed_pages() -> bool:
-    """Ask glibc to keep freed memory for the next forward pass instead of returning it.
-
-    Every layer allocates and frees tens of megabytes; returning them to the kernel and
-    faulting them in again costs a fp32 forward pass a third of its time. Does nothing,
-    and says so, where the C library is not glibc.
-    """
-    libc = _glibc()
-    if libc is None:
-        return False
-    settings = (
-        (_M_MMAP_THRESHOLD, 1 << 30),
-        (_M_TRIM_THRESHOLD, (1 << 31) - 1),
-        (_M_TOP_PAD, 64 << 20),
-        # Threads share one arena: others are too small for a layer and would map it anew.
-        (_M_ARENA_MAX, 1),
-    )
-    accepted = [libc.mallopt(option, value) == 1 for option, value in settings]
-    return all(accepted)
-
-
-def return_freed_pages() -> bool:
-    """Give the memory that ``keep_freed_pages`` kept back to the system.
-
-    Called after every block: kept pages are reused within a block, but over many blocks
-    the heap would fill with holes and the process would grow with the scene.
-    """
-    libc = _glibc()
-    return libc is not None and libc.malloc_trim(0) == 1
-
-
-def _glibc() -> ctypes.CDLL | None:
-    """Return the C library where it is glibc."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        _ = libc.mallopt, libc.malloc_trim
-    except (OSError, AttributeError):
-        return None
-    return libc

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from geoseg.errors import OutOfDeviceMemoryError
-from geoseg.memory import peak_memory_bytes
+from geoseg.memory import peak_memory_bytes, return_freed_pages
 from geoseg.model.card import ModelCard
-from geoseg.model.device import Device, return_freed_pages
+from geoseg.model.device import Device
 
 __all__ = ["activation_bytes_per_px"]
 

@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError, ModelError, OutOfDeviceMemoryError
+from geoseg.memory import keep_freed_pages
 from geoseg.model.card import ModelCard
-from geoseg.model.device import Device, keep_freed_pages
+from geoseg.model.device import Device
+from geoseg.model.focus import FocusedUnet, focused
 from geoseg.model.fold import folded
 from geoseg.model.network import load_network
 from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
@@ -56,9 +58,10 @@ def load_predictor(folder: Path, card: ModelCard, device: Device) -> TorchPredic
     example = torch.randn(1, len(card.bands), side_px, side_px, generator=random)
     try:
         lighter = folded(network, example)
+        decoder = focused(lighter, example, 3 * card.stride_px)
     except _NETWORK_ERRORS as error:
         raise _failure(error, example) from error
-    return TorchPredictor(lighter, card, device)
+    return TorchPredictor(lighter, card, device, decoder)
 
 
 class TorchPredictor:
@@ -69,8 +72,22 @@ class TorchPredictor:
     GPU one batch runs at a time.
     """
 
-    def __init__(self, network: torch.nn.Module, card: ModelCard, device: Device) -> None:
-        """Move the network to the device and prepare the normalisation."""
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        card: ModelCard,
+        device: Device,
+        focus: FocusedUnet | None = None,
+    ) -> None:
+        """Move the network to the device and prepare the normalisation.
+
+        Args:
+            network: In evaluation mode.
+            card: Its card.
+            device: Where it runs.
+            focus: The same network, for windows whose rim is not kept.
+        """
+        self._focus = focus
         self._precision = device.precision
         self._device = torch.device(device.name)
         self._dtype = _DTYPES[device.precision]
@@ -97,9 +114,7 @@ class TorchPredictor:
     def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
         """Return the best class and its score, reduced on the device."""
         with self._session(pixels):
-            logits = self._logits(pixels)
-            if crop_px:
-                logits = logits[..., crop_px:-crop_px, crop_px:-crop_px]
+            logits = self._logits(pixels, crop_px)
             best, channel = _best(logits)
             # The best softmax score without the others: 1 / sum(exp(l - l_best)).
             total = torch.zeros_like(best)
@@ -152,19 +167,25 @@ class TorchPredictor:
         whole = "Its weights hold NaN or infinity, or the values are far outside its range."
         raise ModelError(msg, hint=whole if self._precision == "fp32" else half)
 
-    def _logits(self, pixels: Pixels) -> torch.Tensor:
-        """Return fp32 logits (n, class, row, col) on the device."""
+    def _logits(self, pixels: Pixels, crop_px: int = 0) -> torch.Tensor:
+        """Return fp32 logits (n, class, row, col) on the device, without a rim."""
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
         batch = (batch.float() - self._offset) / self._divisor
         batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(
             self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
         ):
-            output = self._network(batch)
+            if self._focus is not None and crop_px:
+                output = self._focus(batch, crop_px)
+            else:
+                output = self._network(batch)
+                if crop_px:
+                    output = output[..., crop_px:-crop_px, crop_px:-crop_px]
         logits: torch.Tensor = output.float()
         if logits.shape[1] == 1 and self._n_classes == 2:  # noqa: PLR2004 - binary head
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        if logits.shape[1:] != (self._n_classes, *pixels.shape[2:]):
+        kept = tuple(side - 2 * crop_px for side in pixels.shape[2:])
+        if logits.shape[1:] != (self._n_classes, *kept):
             msg = (
                 f"the network gave scores of shape {tuple(logits.shape)} for a batch of "
                 f"{pixels.shape}, expected {self._n_classes} classes on the same pixels"

@@ -26,7 +26,7 @@ from geoseg.raster.read import SceneReader, rasterise_mask
 from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt, RunStore
-from geoseg.vector.trace import BlockTrace, trace_block
+from geoseg.vector.trace import BlockTrace, slices_of, trace_block
 
 __all__ = [
     "BlockLayers",
@@ -35,6 +35,7 @@ __all__ = [
     "nodata_trace",
     "read_block",
     "run_block",
+    "slices",
     "trace_layers",
 ]
 
@@ -99,8 +100,11 @@ def run_block(
             piece_bytes = write_piece(store.piece_path(block), _piece_bands(layers))
         if plan.is_traced:
             with watch("trace"):
-                trace = trace_layers(plan, block, layers.classes, layers.confidence)
-                store.write_trace(block, trace)
+                traces = [
+                    trace_layers(plan, block, layers.classes, layers.confidence, number)
+                    for number in range(len(slices(plan, block)))
+                ]
+                store.write_traces(block, traces)
         receipt = replace(_receipt(plan, block, layers, watch), piece_bytes=piece_bytes)
     store.commit(receipt)
     return receipt
@@ -240,27 +244,36 @@ def _piece_bands(layers: BlockLayers) -> list[NDArray[np.uint8]]:
     return bands if layers.scores is None else [*bands, *layers.scores]
 
 
+def slices(plan: RunPlan, block: BlockIndex) -> list[Window]:
+    """Return the slices of a block that are traced one by one, in pixels of the output."""
+    return slices_of(_in_output(plan, plan.output_window(block)), plan.output.width)
+
+
 def trace_layers(
-    plan: RunPlan, block: BlockIndex, classes: NDArray[np.uint8], confidence: NDArray[np.uint8]
+    plan: RunPlan,
+    block: BlockIndex,
+    classes: NDArray[np.uint8],
+    confidence: NDArray[np.uint8],
+    number: int,
 ) -> BlockTrace:
-    """Trace the part of a block that lies in the output, in pixels of the output.
+    """Trace a slice of the part of a block that lies in the output, in pixels of the output.
 
     Args:
         plan: The plan.
         block: The block.
         classes: (row, col) class ids of the block.
         confidence: (row, col) the same for the confidence.
+        number: Which of the block's ``slices``.
     """
-    shown = plan.output_window(block)
-    own = shown.within(plan.scene_window(block))
-    place = _in_output(plan, shown)
+    place = slices(plan, block)[number]
+    own = place.within(_in_output(plan, plan.scene_window(block)))
     nodata_id = plan.card.legend.nodata_id
     return trace_block(classes[own], confidence[own], place, nodata_id=nodata_id)
 
 
-def nodata_trace(plan: RunPlan, block: BlockIndex) -> BlockTrace:
-    """Return the trace of a block without a valid pixel."""
-    place = _in_output(plan, plan.output_window(block))
+def nodata_trace(plan: RunPlan, block: BlockIndex, number: int) -> BlockTrace:
+    """Return the trace of a slice of a block without a valid pixel."""
+    place = slices(plan, block)[number]
     nodata_id = plan.card.legend.nodata_id
     return trace_block(np.full(place.shape, nodata_id, np.uint8), None, place, nodata_id=nodata_id)
 

@@ -18,7 +18,7 @@ from geoseg.raster.scene import Scene
 from geoseg.run.class_plan import NO_VALUE, ClassPlan
 from geoseg.run.store import RunStore
 from geoseg.vector.strip import Strip
-from geoseg.vector.trace import trace_block
+from geoseg.vector.trace import slices_of, trace_block
 
 __all__ = [
     "ClassRecord",
@@ -77,9 +77,16 @@ def run_class_block(plan: ClassPlan, block: BlockIndex) -> ClassRecord:
     classes, confidence, problem = read_labels(plan, window)
     found: NDArray[Any] = np.empty(0, np.int32)
     if plan.is_traced and problem is None:
-        trace = trace_block(classes, confidence, window, nodata_id=plan.nodata_id)
-        store.write_trace(block, trace)
-        found = np.unique(trace.region_class)
+        traces = [
+            trace_block(
+                classes[own], None if confidence is None else confidence[own], place,
+                nodata_id=plan.nodata_id,
+            )
+            for place in slices_of(window, plan.tiling.width)
+            for own in [place.within(window)]
+        ]  # fmt: skip
+        store.write_traces(block, traces)
+        found = np.unique(np.concatenate([trace.region_class for trace in traces]))
     elif problem is None:
         found = np.unique(classes)
     record = ClassRecord(

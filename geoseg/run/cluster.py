@@ -63,6 +63,8 @@ def local_client(workers: int) -> Iterator[Client]:
     # Long numpy and torch calls hold the interpreter for a moment; that is no fault. A task
     # that raises comes back as a value; its traceback is not for the user's terminal.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # Nor is what the event loop finds of a cluster that closes while a block still runs.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     worker = {
         "cls": _portless(Worker),
         "options": {"nthreads": workers, "memory_limit": 0, "protocol": "inproc://"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from geoseg.grid.tiling import BlockIndex
 from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
 from geoseg.raster.piece import read_piece
 from geoseg.raster.strips import read_strips, written_strips
-from geoseg.run.block import nodata_trace, trace_layers
+from geoseg.run.block import nodata_trace, slices, trace_layers
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import RunStore, write_atomically
 from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
@@ -74,20 +75,23 @@ def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
 
 
 def _committed_traces(plan: RunPlan, store: RunStore) -> Iterator[BlockTrace]:
-    """Yield what every block traced, in reading order."""
-    for block in plan.blocks():
-        yield _committed_trace(plan, store, block)
+    """Yield what the blocks traced, a row of slices across the output after the other."""
+    for _, blocks in groupby(plan.blocks(), key=lambda block: block.row):
+        side_by_side = list(blocks)
+        for number in range(len(slices(plan, side_by_side[0]))):
+            for block in side_by_side:
+                yield _committed_trace(plan, store, block, number)
 
 
-def _committed_trace(plan: RunPlan, store: RunStore, block: BlockIndex) -> BlockTrace:
-    """Return a block's trace; made now where the block was run without polygons."""
-    trace = store.read_trace(block)
+def _committed_trace(plan: RunPlan, store: RunStore, block: BlockIndex, number: int) -> BlockTrace:
+    """Return a slice of a block's trace; made now where the block was run without polygons."""
+    trace = store.read_trace(block, number)
     if trace is not None:
         return trace
     if not store.piece_path(block).is_file():
-        return nodata_trace(plan, block)
+        return nodata_trace(plan, block, number)
     classes, confidence = read_piece(store.piece_path(block), (1, 2))
-    return trace_layers(plan, block, classes, confidence)
+    return trace_layers(plan, block, classes, confidence, number)
 
 
 def _sieved_strips(plan: RunPlan, store: RunStore, counts: NDArray[np.int64]) -> Iterator[Strip]:

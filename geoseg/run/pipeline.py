@@ -6,21 +6,23 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
-from geoseg.model.device import return_freed_pages
+from geoseg.memory import return_freed_pages
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 from geoseg.run.block import run_block
 from geoseg.run.cluster import Failure, failures_error, local_client, map_bounded
 from geoseg.run.engine import (
     begin_run,
+    block_finished,
     end_run,
     load_engine,
     request_stop,
@@ -47,6 +49,7 @@ RESULT_NAMES: Final = (
 """Every file that a run may leave in its folder."""
 _STALE_SUFFIXES: Final = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 """What viewers and databases put beside a file; beside its successor it would lie."""
+_Made = TypeVar("_Made")
 _RECORD_NAME: Final = "run.json"
 """The file that tells that a folder's results are complete: first to go, last to come."""
 
@@ -189,14 +192,14 @@ def _classify(
         raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
     if failures:
         raise failures_error(failures, len(blocks))
+    return_freed_pages()  # what comes now needs memory of its own
     return receipts
 
 
 def _run_one(plan: RunPlan, block: BlockIndex) -> Receipt:
     """Run one block in a worker; a module-level function, so that it travels by name."""
     receipt = run_block(plan, block, load=load_engine, stop=partial(stop_requested, plan))
-    if plan.device.is_cpu:
-        return_freed_pages()
+    block_finished(plan)
     return receipt
 
 
@@ -208,11 +211,16 @@ def _finish(
     store.final.mkdir(parents=True)
     finish_s: dict[str, float] = {}
     made = PolygonResult(files={}, summary=None, class_px=None)
-    if plan.wants_polygons or plan.is_sieved:
+    # The sieve makes the class raster, so that nothing can run beside it.
+    if plan.is_sieved:
         with _stage("polygons" if plan.wants_polygons else "sieve", finish_s, progress):
             made = write_polygon_files(plan, store)
-    with _stage("mosaic", finish_s, progress):
-        files = write_rasters(plan, store) | made.files
+    with _beside(partial(write_rasters, plan, store)) as rasters:
+        if plan.wants_polygons and not plan.is_sieved:
+            with _stage("polygons", finish_s, progress):
+                made = write_polygon_files(plan, store)
+        with _stage("mosaic", finish_s, progress):
+            files = rasters() | made.files
     summary = made.summary
     totals = totals if made.class_px is None else replace(totals, class_px=made.class_px)
     shares = class_shares(plan, totals, summary.area_m2 if summary else None)
@@ -251,6 +259,16 @@ def _finish(
         n_polygons=n_polygons,
         elapsed_s=elapsed_s,
     )
+
+
+@contextmanager
+def _beside(work: Callable[[], _Made]) -> Iterator[Callable[[], _Made]]:
+    """Run ``work`` in a thread; what is yielded waits for it and returns what it made.
+
+    Writing polygons keeps one core busy, and writing rasters all that are left.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="geoseg-mosaic") as pool:
+        yield pool.submit(work).result
 
 
 @contextmanager

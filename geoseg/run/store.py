@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -244,23 +244,25 @@ class RunStore:
         """Return where a block's traced outlines are."""
         return self.pieces / f"{block.name}.npz"
 
-    def write_trace(self, block: BlockIndex, trace: BlockTrace) -> None:
-        """Put a block's outlines in place, completely or not at all.
+    def write_traces(self, block: BlockIndex, traces: Sequence[BlockTrace]) -> None:
+        """Put a block's outlines, slice by slice, in place; completely or not at all.
 
         Raises:
             OutputError: The file cannot be written.
         """
-        with _appearing(self.trace_path(block)) as temporary:
-            trace.save(temporary)
+        from geoseg.vector.trace import save_traces  # noqa: PLC0415 - not for every store
 
-    def read_trace(self, block: BlockIndex) -> BlockTrace | None:
-        """Return a block's outlines; None where there are none, or no whole ones."""
-        from geoseg.vector.trace import BlockTrace  # noqa: PLC0415 - not for every store
+        with _appearing(self.trace_path(block)) as temporary:
+            save_traces(temporary, traces)
+
+    def read_trace(self, block: BlockIndex, number: int) -> BlockTrace | None:
+        """Return a slice of a block's outlines; None where there is none, or no whole one."""
+        from geoseg.vector.trace import load_trace  # noqa: PLC0415 - not for every store
 
         path = self.trace_path(block)
         try:
             # numpy would leave the file open where it is not a whole zip file.
-            return BlockTrace.load(path) if zipfile.is_zipfile(path) else None
+            return load_trace(path, number) if zipfile.is_zipfile(path) else None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             _log.warning("the outlines in %s are damaged (%s): traced again", path, error)
             return None

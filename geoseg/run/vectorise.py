@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ from geoseg.run.report import ClassShare
 from geoseg.run.store import RunStore, StoreKey, place
 from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
 from geoseg.vector.sieve import sieve
-from geoseg.vector.trace import BlockTrace
+from geoseg.vector.trace import BlockTrace, slices_of
 from geoseg.vector.warm_up import compile_in_background
 
 __all__ = ["VectoriseResult", "legend_of", "map_strips", "vectorise"]
@@ -195,16 +196,25 @@ def _write(plan: ClassPlan, store: RunStore, legend: Legend, progress: Progress)
 
 
 def _traces(plan: ClassPlan, store: RunStore) -> Iterator[BlockTrace]:
-    """Yield the committed traces in reading order; a damaged one is made again."""
-    for block in plan.tiling.blocks():
-        trace = store.read_trace(block)
-        if trace is None:
-            run_class_block(plan, block)
-            trace = store.read_trace(block)
-        if trace is None:
-            msg = f"cannot read {store.trace_path(block)} after writing it"
-            raise OutputError(msg, hint="Is the disk sound?")
-        yield trace
+    """Yield the committed traces, a row of slices across the map after the other."""
+    for _, blocks in groupby(plan.tiling.blocks(), key=lambda block: block.row):
+        side_by_side = list(blocks)
+        window = plan.tiling.block_window(side_by_side[0])
+        for number in range(len(slices_of(window, plan.tiling.width))):
+            for block in side_by_side:
+                yield _trace(plan, store, block, number)
+
+
+def _trace(plan: ClassPlan, store: RunStore, block: BlockIndex, number: int) -> BlockTrace:
+    """Return a slice of a block's trace; a damaged one is made again."""
+    trace = store.read_trace(block, number)
+    if trace is None:
+        run_class_block(plan, block)
+        trace = store.read_trace(block, number)
+    if trace is None:
+        msg = f"cannot read {store.trace_path(block)} after writing it"
+        raise OutputError(msg, hint="Is the disk sound?")
+    return trace
 
 
 def map_strips(plan: ClassPlan) -> Iterator[Strip]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.vector.compiled import compiled_into_callers
-from geoseg.vector.triangle_kernels import distance_px, flip, is_free
+from geoseg.vector.triangle_kernels import flip, is_free
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,12 +18,26 @@ __all__ = ["thin_by_distance"]
 @compiled_into_callers
 def _farthest(points: NDArray[np.int32], first: int, last: int) -> tuple[float, int]:
     """Return how far inner corners lie from the segment of the ends, and which is that."""
+    row, col = points[first, 0], points[first, 1]
+    v, u = float(points[last, 0] - row), float(points[last, 1] - col)
+    length2 = u * u + v * v
+    if length2 == 0.0:
+        length2, u, v = 1.0, 0.0, 0.0
+    # Squares of distances times that of the segment's length: no root, no division.
     worst, split = -1.0, -1
     for i in range(first + 1, last):
-        distance = distance_px(points[i], points[first], points[last])
-        if distance > worst:
-            worst, split = distance, i
-    return worst, split
+        y, x = float(points[i, 0] - row), float(points[i, 1] - col)
+        along = x * u + y * v
+        if along <= 0.0:
+            far = (x * x + y * y) * length2
+        elif along >= length2:
+            far = ((x - u) ** 2 + (y - v) ** 2) * length2
+        else:
+            across = x * v - y * u
+            far = across * across
+        if far > worst:
+            worst, split = far, i
+    return np.sqrt(worst / length2), split
 
 
 @compiled_into_callers
@@ -71,6 +85,7 @@ def thin_by_distance(
     fewest: int,
     words: NDArray[np.uint64],
     stays: NDArray[np.bool_],
+    stack: NDArray[np.int32],
 ) -> None:
     """Take inner corners out of an arc that lie close to the line that remains.
 
@@ -80,8 +95,8 @@ def thin_by_distance(
         fewest: Inner corners that stay in any case.
         words: Bits of the corners; those that go are cleared.
         stays: (n,) which corners stay; written.
+        stack: (2 n + 2,) room to work in.
     """
-    stack = np.empty(2 * len(points) + 2, np.int64)
     stays[:] = True
     stack[0], stack[1] = 0, len(points) - 1
     depth, splits = 2, 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from geoseg.errors import OutputError, SceneError
+from geoseg.memory import return_freed_pages
 from geoseg.options import Outlines
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.assemble import assemble
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from geoseg.grid.pixel_grid import PixelGrid
     from geoseg.legend import Legend
+    from geoseg.vector.regions import Regions
 
 __all__ = ["EXACT", "Strip", "Table", "VectorSummary", "check_polygons", "write_polygons"]
 
@@ -126,7 +128,7 @@ def write_polygons(
         connectivity=drawing.connectivity,
     )
     features: Iterator[Features] = (
-        part for some in regions for part in assemble(some, drawing, areas)
+        part for some in _tidied(regions) for part in assemble(some, drawing, areas)
     )
     if outlines.dissolve:
         decimals = 0 if areas is None else areas.decimals
@@ -140,6 +142,17 @@ def write_polygons(
                 target.unlink(missing_ok=True)
         raise
     return tally.summary()
+
+
+def _tidied(regions: Iterator[Regions]) -> Iterator[Regions]:
+    """Hand regions on, and give back the holes that they leave in the memory.
+
+    Arrays of all sizes come and go with every slice; without this the process would grow
+    by a third of what it holds.
+    """
+    for some in regions:
+        yield some
+        return_freed_pages()
 
 
 def _traces(

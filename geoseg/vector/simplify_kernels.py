@@ -32,16 +32,21 @@ def mark_corners(places: NDArray[np.int32], words: NDArray[np.uint64]) -> None:
 def _copy_arc(ring: NDArray[np.int32], start: int, stop: int, points: NDArray[np.int32]) -> bool:
     """Write corners start to stop of a ring, turned so that both its sides write the same.
 
+    ``stop`` may lie one round further.
+
     Returns:
         True where that is backwards.
     """
     n, last = len(ring), stop - start
-    one, other = ring[start % n], ring[stop % n]
+    one, other = ring[start], ring[stop - n if stop >= n else stop]
     if one[0] == other[0] and one[1] == other[1]:
         one, other = ring[(start + 1) % n], ring[(stop - 1) % n]
     backwards = bool(other[0] < one[0] or (other[0] == one[0] and other[1] < one[1]))
-    for i in range(last + 1):
-        points[i] = ring[(stop - i if backwards else start + i) % n]
+    place, step = (last, -1) if backwards else (0, 1)
+    for i in range(start, stop + 1):
+        j = i - n if i >= n else i
+        points[place, 0], points[place, 1] = ring[j, 0], ring[j, 1]
+        place += step
     return backwards
 
 
@@ -52,6 +57,7 @@ def _thin_arc(
     by_area: bool,  # noqa: FBT001
     words: NDArray[np.uint64],
     stays: NDArray[np.bool_],
+    stack: NDArray[np.int32],
 ) -> None:
     """Choose the corners of one arc that stay, (n,); the map of corners is left as it was."""
     last = len(points) - 1
@@ -60,7 +66,7 @@ def _thin_arc(
     if by_area:
         thin_by_area(points, limit, fewest, words, stays)
     else:
-        thin_by_distance(points, limit, fewest, words, stays)
+        thin_by_distance(points, limit, fewest, words, stays, stack)
     for i in range(1, last):
         if not stays[i]:
             flip(points[i], words)
@@ -74,11 +80,11 @@ def _thin_ring(
     by_area: bool,  # noqa: FBT001
     words: NDArray[np.uint64],
     kept: NDArray[np.bool_],
-    points: NDArray[np.int32],
-    stays: NDArray[np.bool_],
+    room: tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int32]],
 ) -> None:
     """Clear ``kept`` for the corners of a ring that go."""
     n = len(ring)
+    points, stays, stack = room
     start = 0
     while start < n - 1 and not is_node[start]:
         start += 1
@@ -86,14 +92,16 @@ def _thin_ring(
     end = start + n
     while start < end:
         stop = start + 1
-        while stop < end and not is_node[stop % n]:
+        while stop < end and not is_node[stop - n if stop >= n else stop]:
             stop += 1
         last = stop - start
         if last - 1 > FEWEST_OPEN:
-            backwards = _copy_arc(ring, start, stop, points)
-            _thin_arc(points[: last + 1], limit, by_area, words, stays[: last + 1])
+            first = start - n if start >= n else start
+            backwards = _copy_arc(ring, first, first + last, points)
+            _thin_arc(points[: last + 1], limit, by_area, words, stays[: last + 1], stack)
             for i in range(1, last):
-                kept[(stop - i if backwards else start + i) % n] = stays[i]
+                j = first + i
+                kept[j - n if j >= n else j] = stays[last - i if backwards else i]
         start = stop
 
 
@@ -126,11 +134,11 @@ def simplify_rings(
     most = 2
     for k in range(len(corners) - 1):
         most = max(most, corners[k + 1] - corners[k] + 1)
-    points, stays = np.empty((most, 2), np.int32), np.empty(most, np.bool_)
+    room = np.empty((most, 2), np.int32), np.empty(most, np.bool_), np.empty(2 * most + 2, np.int32)
     begins[0] = 0
     for k in range(len(corners) - 1):
         part = slice(corners[k], corners[k + 1])
         ring_kept = kept[part]
-        _thin_ring(places[part], is_node[part], limit, by_area, words, ring_kept, points, stays)
+        _thin_ring(places[part], is_node[part], limit, by_area, words, ring_kept, room)
         begins[k + 1] = begins[k] + np.count_nonzero(ring_kept)
     return kept, begins

@@ -10,21 +10,25 @@ the join decides them. No vertex therefore depends on how the scene was cut.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoseg.grid.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["BlockTrace", "trace_block"]
+__all__ = ["BlockTrace", "load_trace", "save_traces", "slices_of", "trace_block"]
 
 _NO_VALUE = -(1 << 40)
 """What no class id is equal to."""
+_SLICE_ROW_PX = 10_000_000
+"""Pixels of a row of slices across the scene, of which the join takes some 20 bytes each."""
+_LEAST_ROWS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +56,49 @@ class BlockTrace:
     left: NDArray[np.int32]
     """(height,) the same for the first column."""
 
-    def save(self, path: Path) -> None:
-        """Write the trace as one npz file; equal traces give equal bytes."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "window"}
-        w = self.window
-        where = np.array([w.row_off, w.col_off, w.height, w.width], dtype=np.int64)
-        with path.open("wb") as file:
-            np.savez(file, window=where, **arrays)
 
-    @classmethod
-    def load(cls, path: Path) -> BlockTrace:
-        """Read what :meth:`save` wrote."""
-        with np.load(path, allow_pickle=False) as held:
-            arrays = {f.name: held[f.name] for f in fields(cls) if f.name != "window"}
-            return cls(window=Window(*map(int, held["window"])), **arrays)
+_ARRAYS = tuple(f.name for f in fields(BlockTrace) if f.name != "window")
+
+
+def slices_of(window: Window, width: int) -> list[Window]:
+    """Cut a block's window into the slices that are traced one by one.
+
+    The join holds the slices of a whole row of blocks, so the wider the scene, the lower
+    they are. Blocks side by side are cut at the same rows.
+
+    Args:
+        window: Place of the block in the scene.
+        width: Columns of the scene.
+    """
+    rows = max(_LEAST_ROWS, _SLICE_ROW_PX // width)
+    ends = range(window.row_off, window.row_end, rows)
+    return [
+        Window(row, window.col_off, min(rows, window.row_end - row), window.width) for row in ends
+    ]
+
+
+def save_traces(path: Path, traces: Sequence[BlockTrace]) -> None:
+    """Write the slices of a block as one npz file; equal traces give equal bytes."""
+    arrays: dict[str, Any] = {}
+    for number, trace in enumerate(traces):
+        w = trace.window
+        where = np.array([w.row_off, w.col_off, w.height, w.width], dtype=np.int64)
+        arrays |= {f"{number}.{name}": getattr(trace, name) for name in _ARRAYS}
+        arrays[f"{number}.window"] = where
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_trace(path: Path, number: int) -> BlockTrace:
+    """Read one slice of what :func:`save_traces` wrote.
+
+    Raises:
+        KeyError: There is no such slice.
+        OSError, ValueError, zipfile.BadZipFile: The file is damaged.
+    """
+    with np.load(path, allow_pickle=False) as held:
+        arrays = {name: held[f"{number}.{name}"] for name in _ARRAYS}
+        return BlockTrace(window=Window(*map(int, held[f"{number}.window"])), **arrays)
 
 
 def trace_block(

@@ -11,7 +11,7 @@ from geoseg.vector.compiled import compiled_into_callers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["distance_px", "double_area", "flip", "is_free"]
+__all__ = ["double_area", "flip", "is_free"]
 
 
 @compiled_into_callers
@@ -55,11 +55,14 @@ def is_free(
     a: NDArray[np.int32], b: NDArray[np.int32], c: NDArray[np.int32], words: NDArray[np.uint64]
 ) -> bool:
     """Tell whether the closed triangle of three corners holds no fourth one."""
+    top, bottom = min(a[0], b[0], c[0]), max(a[0], b[0], c[0])
+    if bottom - top <= 1 and max(a[1], b[1], c[1]) - min(a[1], b[1], c[1]) <= 1:
+        return True  # half a pixel: a step of a staircase
     flip(a, words)
     flip(b, words)
     flip(c, words)
     free = True
-    for row in range(min(a[0], b[0], c[0]), max(a[0], b[0], c[0]) + 1):
+    for row in range(top, bottom + 1):
         low, high = _span(a, b, row, 2**31, -1)
         low, high = _span(b, c, row, low, high)
         low, high = _span(c, a, row, low, high)
@@ -78,13 +81,3 @@ def double_area(a: NDArray[np.int32], b: NDArray[np.int32], c: NDArray[np.int32]
     y, x = int(b[0]) - int(a[0]), int(b[1]) - int(a[1])
     v, u = int(c[0]) - int(a[0]), int(c[1]) - int(a[1])
     return float(abs(x * v - y * u))
-
-
-@compiled_into_callers
-def distance_px(p: NDArray[np.int32], a: NDArray[np.int32], b: NDArray[np.int32]) -> float:
-    """Return the distance of a point from the segment a-b."""
-    y, x = float(p[0] - a[0]), float(p[1] - a[1])
-    v, u = float(b[0] - a[0]), float(b[1] - a[1])
-    square = u * u + v * v
-    along = min(1.0, max(0.0, (x * u + y * v) / square)) if square > 0 else 0.0
-    return float(np.sqrt((x - along * u) ** 2 + (y - along * v) ** 2))

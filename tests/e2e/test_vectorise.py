@@ -104,6 +104,15 @@ def test_blocks_and_workers_do_not_change_a_byte(tmp_path: Path, name: str) -> N
     assert len(found) == 1
 
 
+def test_thin_slices_do_not_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raster = write_classes(tmp_path / "c.tif", blobs((100, 140)))
+    library.vectorise(raster, out=tmp_path / "whole.fgb")
+    monkeypatch.setattr("geoseg.vector.trace._LEAST_ROWS", 5)
+    monkeypatch.setattr("geoseg.vector.trace._SLICE_ROW_PX", 7 * 140)
+    library.vectorise(raster, out=tmp_path / "sliced.fgb", block_px=48)
+    assert (tmp_path / "sliced.fgb").read_bytes() == (tmp_path / "whole.fgb").read_bytes()
+
+
 def test_several_outputs_and_formats_at_once(tmp_path: Path) -> None:
     raster = write_classes(tmp_path / "c.tif", blobs((50, 60)))
     (tmp_path / "other").mkdir()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import OutputError
+from geoseg.grid.tiling import BlockIndex
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 from geoseg.raster.strips import read_strips
 from geoseg.run import block as block_module
@@ -96,6 +97,23 @@ def test_any_block_size_gives_the_same_file(
     assert result.files["polygons_gpkg"].read_bytes() == expected
 
 
+def test_thin_slices_give_the_same_file(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", patches((70, 90)), nodata=9)
+    whole = mapped(tmp_path / "whole", scene, model, block_px=32)
+    expected = whole.files["polygons_gpkg"].read_bytes()
+    monkeypatch.setattr("geoseg.vector.trace._LEAST_ROWS", 5)
+    monkeypatch.setattr("geoseg.vector.trace._SLICE_ROW_PX", 7 * 90)
+    store = stopped_run(tmp_path, scene, model, monkeypatch, block_px=32)
+    second = store.read_trace(BlockIndex(0, 0), 1)
+    assert second is not None
+    assert (second.window.row_off, second.window.height) == (7, 7)
+    store.trace_path(BlockIndex(1, 1)).unlink()
+    result = mapped(tmp_path, scene, model, overwrite=False)
+    assert result.files["polygons_gpkg"].read_bytes() == expected
+
+
 def test_an_area_of_interest_is_traced_in_pixels_of_the_output(tmp_path: Path, model: str) -> None:
     scene = write_scene(tmp_path / "a.tif", patches((90, 90)), nodata=9)
     left, top = 321_000.0 + 0.3 * 13, 4_158_000.0 - 0.3 * 21
@@ -175,11 +193,11 @@ def test_an_interrupted_run_is_finished_with_other_polygon_options(
 def test_the_trace_is_there_before_the_receipt(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: BlockTrace, path: Path) -> None:
+    def full(path: Path, _: list[BlockTrace]) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(BlockTrace, "save", full)
+    monkeypatch.setattr("geoseg.vector.trace.save_traces", full)
     scene = write_scene(tmp_path / "a.tif", patches((40, 40)), nodata=9)
     with pytest.raises(OutputError, match="No space left"):
         mapped(tmp_path, scene, model)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +13,7 @@ from affine import Affine
 from geoseg.errors import OptionError, OutputError
 from geoseg.options import Outlines
 from geoseg.vector.polygons import Table, VectorSummary, write_polygons
+from tests.postgis import free_port
 from tests.vector.maps import LEGEND, blobs, grid_of, strips_of
 from tests.vector.test_polygons import FIELDS, read
 
@@ -31,65 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 psycopg = pytest.importorskip("psycopg")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def programs() -> Path:
-    """Return the folder of the newest PostgreSQL with PostGIS, or skip."""
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
-        version = folder.parent.name
-        control = Path(f"/usr/share/postgresql/{version}/extension/postgis.control")
-        if (folder / "initdb").exists() and control.exists():
-            return folder
-    pytest.skip("no PostgreSQL server with PostGIS is installed")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Address of a cluster in a folder of its own, without a database name."""
-    bin_dir, port = programs(), free_port()
-    as_user = []
-    if os.geteuid() == 0:  # which initdb refuses
-        if shutil.which("runuser") is None:
-            pytest.skip("root cannot become the user postgres here: no runuser")
-        as_user = ["runuser", "-u", "postgres", "--"]
-
-    def call(*command: str | Path) -> None:
-        done = subprocess.run(
-            [*as_user, *command], cwd="/", capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    folder = Path(tempfile.mkdtemp(prefix="geoseg-postgis-"))
-    if as_user:
-        shutil.chown(folder, "postgres")
-    options = (
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    )
-    data = folder / "data"
-    try:
-        call(bin_dir / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
-        call(bin_dir / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-        try:
-            yield f"postgresql://postgres@127.0.0.1:{port}"
-        finally:
-            call(bin_dir / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def database(server: str) -> str:
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE geo")
-    with psycopg.connect(f"{server}/geo") as connection:
-        connection.execute("CREATE EXTENSION postgis")
-    return f"{server}/geo"
 
 
 def write(
@@ -150,6 +87,34 @@ def test_the_table_is_what_a_file_is(
     assert tuple(kind) == (shape, "4326" if "crs" in options else "32633")
     assert valid == (True,)
     assert any("USING gist (geometry)" in text for (text,) in indexes)
+
+
+def test_a_table_of_another_run_stays_unless_told(database: str, tmp_path: Path) -> None:
+    write(blobs((20, 20)), database, tmp_path, layer="marked", mark="a")
+    before = rows(database, "marked")
+    with pytest.raises(OutputError, match='a table "marked" of other polygons'):
+        write(blobs((30, 20)), database, tmp_path, layer="marked", mark="b")
+    assert rows(database, "marked") == before
+    write(blobs((20, 20)), database, tmp_path, layer="marked", mark="a")
+    assert rows(database, "marked") == before
+    write(blobs((30, 20)), database, tmp_path, layer="marked", mark="b", overwrite=True)
+    assert rows(database, "marked") != before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a." + 64 * "b", "too long"), ("", "not the name"), ("schema.", "not the name")],
+)
+def test_names_that_no_table_can_have(name: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Table(url="postgresql://host/db", name=name)
+
+
+def test_an_address_of_something_else_is_refused_without_its_password() -> None:
+    with pytest.raises(OptionError, match="not the address of a PostgreSQL") as caught:
+        Table(url="mysql://me:secret@host/db", name="a")
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Table(url="postgresql://me:secret@host/db", name="a"))
 
 
 def test_a_schema_may_be_named(database: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from geoseg.errors import OutputError
 from geoseg.grid.window import Window
 from geoseg.vector.join import join
 from geoseg.vector.regions import Regions
-from geoseg.vector.trace import BlockTrace, trace_block
+from geoseg.vector.trace import BlockTrace, load_trace, save_traces, trace_block
 from tests.vector.maps import NODATA, blobs
 
 if TYPE_CHECKING:
@@ -217,10 +217,10 @@ def test_only_the_open_edge_is_kept() -> None:
 
 def test_a_saved_trace_comes_back(tmp_path: Path) -> None:
     [trace] = traces(blobs((30, 30)), [], [])
-    trace.save(tmp_path / "a.npz")
-    trace.save(tmp_path / "b.npz")
+    save_traces(tmp_path / "a.npz", [trace, trace])
+    save_traces(tmp_path / "b.npz", [trace, trace])
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    again = BlockTrace.load(tmp_path / "a.npz")
+    again = load_trace(tmp_path / "a.npz", 1)
     assert again.window == trace.window
     np.testing.assert_array_equal(again.places, trace.places)
     np.testing.assert_array_equal(again.sides, trace.sides)

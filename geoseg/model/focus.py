@@ -1,0 +1,95 @@
+"""Decode only the part of a window that is kept.
+
+A window's halo is there for the encoder, which looks far. The last layers of a U-Net's
+decoder look at a few pixels around each one, and they work on full-size features: half of
+the time and most of the memory of a pass. So features are cut to what the kept pixels need
+before each step of the decoder. Two pixels of the coarser features are enough: they become
+four by upsampling, and two convolutions of 3 x 3 spoil two of them from the outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+__all__ = ["FocusedUnet", "focused"]
+
+_MARGIN = 2
+_KERNEL = (3, 3)
+# A convolution of another size may add up in another order; more is a mistake.
+_TOLERANCE = 1e-3
+
+
+class FocusedUnet:
+    """A U-Net of smp whose decoder leaves out the rim that nobody asks for."""
+
+    def __init__(self, network: Any) -> None:  # noqa: ANN401 - smp's class, which has no stubs
+        """Take over a network that :func:`focused` has looked at."""
+        self._network = network
+
+    def __call__(self, windows: torch.Tensor, crop_px: int) -> torch.Tensor:
+        """Return the logits (n, class, row, col) without ``crop_px`` at each side.
+
+        Args:
+            windows: (n, band, row, col).
+            crop_px: A multiple of the encoder's stride.
+        """
+        features = self._network.encoder(windows)
+        sizes = [feature.shape[2:] for feature in features][::-1]
+        skips = features[1:][::-1]
+        coarse, taken = self._network.decoder.center(skips[0]), 0
+        for i, block in enumerate(self._network.decoder.blocks):
+            height, width = sizes[i + 1]
+            step_px = windows.shape[2] // sizes[i][0]
+            # What has been cut from these features before, and what may go in all.
+            spare = max(crop_px // step_px - _MARGIN, 0)
+            coarse = _without_rim(coarse, spare - taken)
+            taken = 2 * spare
+            skip = _without_rim(skips[i + 1], taken) if i + 1 < len(skips) else None
+            coarse = block(coarse, height - 2 * taken, width - 2 * taken, skip_connection=skip)
+        logits = self._network.segmentation_head(coarse)
+        return _without_rim(logits, crop_px - taken)
+
+
+def focused(network: torch.nn.Module, example: torch.Tensor, crop_px: int) -> FocusedUnet | None:
+    """Return the network with a decoder that leaves out rims; None if it is of another kind.
+
+    Args:
+        network: In evaluation mode.
+        example: Windows (n, band, row, col) to check the result on.
+        crop_px: Rim to leave out in the check, a multiple of the encoder's stride.
+    """
+    if not _is_plain_unet(network):
+        return None
+    candidate = FocusedUnet(network)
+    with torch.inference_mode():
+        expected = _without_rim(network(example), crop_px)
+        found = candidate(example, crop_px)
+    same = found.shape == expected.shape and torch.allclose(
+        found, expected, rtol=_TOLERANCE, atol=_TOLERANCE
+    )
+    return candidate if same else None
+
+
+def _is_plain_unet(network: Any) -> bool:  # noqa: ANN401
+    """Tell whether every step of the decoder looks two pixels far, and no further."""
+    blocks = getattr(getattr(network, "decoder", None), "blocks", ())
+    head = getattr(network, "segmentation_head", None)
+    return (
+        type(network).__name__ == "Unet"
+        and len(blocks) > 0
+        and all(getattr(block, "interpolation_mode", None) == "nearest" for block in blocks)
+        and all(_kernels(block) == [_KERNEL, _KERNEL] for block in blocks)
+        and _kernels(head) == [_KERNEL]
+        and getattr(network, "classification_head", None) is None
+    )
+
+
+def _kernels(module: Any) -> list[tuple[int, ...]]:  # noqa: ANN401
+    """Return the kernel sizes of all convolutions; attention has more of them."""
+    return [m.kernel_size for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
+
+
+def _without_rim(features: torch.Tensor, rim_px: int) -> torch.Tensor:
+    return features[..., rim_px:-rim_px, rim_px:-rim_px] if rim_px > 0 else features

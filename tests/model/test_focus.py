@@ -1,0 +1,110 @@
+"""A decoder that leaves out the rim gives what the whole network gives inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+
+from geoseg.model.card import BandScaling
+from geoseg.model.device import Device
+from geoseg.model.focus import focused
+from geoseg.model.torch_predictor import TorchPredictor
+from tests.fakes import card_of
+
+SIDE_PX = 192
+
+
+def network_of(architecture: str = "unet", **arguments: Any) -> torch.nn.Module:
+    torch.manual_seed(3)
+    made = smp.create_model(
+        architecture,
+        **{"encoder_name": "resnet18", "encoder_weights": None, "classes": 3} | arguments,
+    )
+    for module in made.modules():  # as after training: not all zeros and ones
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    return made.eval()
+
+
+def windows(n: int = 1) -> torch.Tensor:
+    return torch.randn(n, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize("crop_px", [1, 16, 32, 40, 64, 80])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"encoder_name": "tu-resnet10t", "encoder_depth": 4, "decoder_channels": (32, 16, 16, 8)},
+        {"encoder_name": "mobilenet_v2"},
+        {"encoder_name": "vgg11_bn"},
+    ],
+)
+def test_the_inside_is_the_same(arguments: dict[str, Any], crop_px: int) -> None:
+    network, images = network_of(**arguments), windows(2)
+    focus = focused(network, images, 64)
+    if arguments.get("encoder_name") == "vgg11_bn":  # its first features are of full size
+        assert focus is None or focus(images, crop_px).shape[2] == SIDE_PX - 2 * crop_px
+    if focus is None:
+        assert arguments.get("encoder_name") == "vgg11_bn"
+        return
+    with torch.inference_mode():
+        expected = network(images)[..., crop_px:-crop_px, crop_px:-crop_px]
+        found = focus(images, crop_px)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [
+        ("unet", {"decoder_attention_type": "scse"}),
+        ("unet", {"decoder_interpolation": "bilinear"}),
+        ("fpn", {}),
+        ("unetplusplus", {}),
+        ("linknet", {}),
+        ("manet", {}),
+    ],
+)
+def test_a_decoder_that_looks_further_is_left_alone(
+    architecture: str, arguments: dict[str, Any]
+) -> None:
+    assert focused(network_of(architecture, **arguments), windows(), 64) is None
+
+
+def test_a_decoder_that_was_changed_is_found_out() -> None:
+    network = network_of()
+    network.decoder.blocks[-1].conv2.register_forward_hook(
+        lambda _, __, output: output - output.mean(dim=(2, 3), keepdim=True)
+    )
+    assert focused(network, windows(), 64) is None
+
+
+def test_the_predictor_uses_it_and_gives_the_same_labels() -> None:
+    network, card = (
+        network_of(),
+        card_of(
+            3,
+            bands=("red", "green", "blue"),
+            scaling=(BandScaling(offset=120.0, divisor=60.0),) * 3,
+        ),
+    )
+    device = Device(name="cpu", precision="fp32")
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 3, SIDE_PX, SIDE_PX), dtype=np.uint8)
+    focus = focused(network, windows(), 64)
+    assert focus is not None
+    calls = []
+
+    def watched(images: torch.Tensor, crop_px: int) -> torch.Tensor:
+        calls.append(crop_px)
+        return focus(images, crop_px)
+
+    whole = TorchPredictor(network, card, device).labels(pixels, 48)
+    less = TorchPredictor(network, card, device, watched).labels(pixels, 48)
+    assert calls == [48]
+    np.testing.assert_array_equal(less.channel, whole.channel)
+    assert np.abs(less.confidence.astype(int) - whole.confidence).max() <= 1
