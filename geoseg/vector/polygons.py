@@ -36,6 +36,7 @@ __all__ = ["EXACT", "Strip", "Table", "VectorSummary", "check_polygons", "write_
 
 EXACT: Final = Outlines()
 """Every region, along the edges of its pixels."""
+_CORNERS_PER_RETURN: Final = 3_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +151,13 @@ def _tidied(regions: Iterator[Regions]) -> Iterator[Regions]:
     Arrays of all sizes come and go with every slice; without this the process would grow
     by a third of what it holds.
     """
+    corners = 0
     for some in regions:
         yield some
-        return_freed_pages()
+        corners += len(some.places)
+        if corners > _CORNERS_PER_RETURN:
+            corners = 0
+            return_freed_pages()
 
 
 def _traces(
