@@ -35,7 +35,7 @@ __all__ = ["RunPlan", "make_plan"]
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
 _SMALL_CORE_PX: Final = 512
-_CORE_PX: Final = {"cpu": 768, "gpu": 2048}
+_CORE_PX: Final = {"cpu": 1024, "gpu": 2048}
 # What one forward pass may take of the memory. It sets the window, and the window must
 # not depend on the machine, or two machines would give different maps.
 _WINDOW_BYTES: Final = {"cpu": 300e6, "gpu": 4e9}
