@@ -43,7 +43,7 @@ from geoseg.run.plan import RunPlan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_S = 0.05
-FORWARD_S = 10.0
+FORWARD_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
