@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from geoseg.errors import OptionError
 
-__all__ = ["DEFAULT_MODEL", "POLYGON_SUFFIXES", "Outlines", "RunOptions", "VectoriseOptions"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_SIMPLIFY",
+    "POLYGON_SUFFIXES",
+    "SIMPLIFY_METHODS",
+    "Outlines",
+    "RunOptions",
+    "VectoriseOptions",
+]
 
 NodataRule = Literal["any", "all"]
-SimplifyMethod = Literal["visvalingam", "douglas-peucker"]
+SimplifyMethod = Literal["douglas-peucker", "visvalingam"]
 Connectivity = Literal[4, 8]
 StitchChoice = Literal["auto", "crop", "blend"]
 
@@ -28,8 +36,9 @@ POLYGON_SUFFIXES: Final = {
     "geojson": ".geojson",
 }
 """Polygon formats and their file extensions."""
-_SIMPLIFY_METHODS: Final = ("visvalingam", "douglas-peucker")
-_CONNECTIVITIES: Final = (4, 8)
+SIMPLIFY_METHODS: Final[tuple[SimplifyMethod, ...]] = get_args(SimplifyMethod)
+"""Ways of telling how important a corner is; the first is the default."""
+_CONNECTIVITIES: Final[tuple[Connectivity, ...]] = get_args(Connectivity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +227,7 @@ def _check_polygons(options: RunOptions | VectoriseOptions) -> None:
         msg = f"polygon format {unknown[0]!r} is unknown"
         raise OptionError(msg, hint=f"Known: {', '.join(POLYGON_SUFFIXES)}.")
     for name, value, allowed in (
-        ("--simplify-method", options.simplify_method, _SIMPLIFY_METHODS),
+        ("--simplify-method", options.simplify_method, SIMPLIFY_METHODS),
         ("--connectivity", options.connectivity, _CONNECTIVITIES),
     ):
         if value not in allowed:

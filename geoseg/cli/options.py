@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from geoseg.errors import GeosegError
-from geoseg.options import DEFAULT_MODEL, DEFAULT_SIMPLIFY
+from geoseg.options import DEFAULT_MODEL, DEFAULT_SIMPLIFY, SIMPLIFY_METHODS
 
 __all__ = [
     "aoi_option", "bands_option", "configure_logging", "device_options", "echo_json",
@@ -106,8 +106,8 @@ _POLYGON_OPTIONS = (
     ),
     click.option(
         "--simplify-method",
-        type=click.Choice(["douglas-peucker", "visvalingam"]),
-        default="douglas-peucker",
+        type=click.Choice(SIMPLIFY_METHODS),
+        default=SIMPLIFY_METHODS[0],
         show_default=True,
         help="Corners go where they lie nearer than LENGTH to the line that remains, or where "
         "their triangle is smaller than LENGTH squared.",

@@ -7,13 +7,14 @@ size can be anything without changing a pixel of the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from geoseg.grid.window import Window, ceil_div, round_up
 
-__all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px"]
+__all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px", "slice_order"]
 
 
 class BlockIndex(NamedTuple):
@@ -37,6 +38,22 @@ class CoreIndex(NamedTuple):
 
     row: int
     col: int
+
+
+def slice_order(
+    blocks: Iterable[BlockIndex], n_slices: Callable[[BlockIndex], int]
+) -> Iterator[tuple[BlockIndex, int]]:
+    """Yield (block, slice): a row of slices across the scene after the other, from the top.
+
+    Args:
+        blocks: In reading order.
+        n_slices: How many slices a block has; blocks side by side have as many.
+    """
+    for _, row in groupby(blocks, key=lambda block: block.row):
+        side_by_side = list(row)
+        for number in range(n_slices(side_by_side[0])):
+            for block in side_by_side:
+                yield block, number
 
 
 def even_core_px(length_px: int, max_core_px: int, stride_px: int) -> int:

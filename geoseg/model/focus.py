@@ -1,8 +1,8 @@
 """Decode only the part of a window that is kept.
 
 A window's halo is there for the encoder, which looks far. The last layers of a U-Net's
-decoder look at a few pixels around each one, and they work on full-size features: half of
-the time and most of the memory of a pass. So features are cut to what the kept pixels need
+decoder look at a few pixels around each one, and they work on features of full or half
+size: two fifths of the bundled model's time. So features are cut to what the kept pixels need
 before each step of the decoder. Two pixels of the coarser features are enough: they become
 four by upsampling, and two convolutions of 3 x 3 spoil two of them from the outside.
 """

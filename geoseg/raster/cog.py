@@ -138,8 +138,8 @@ def write_cog(
 ) -> None:
     """Write the raster that a VRT shows as a COG at ``path``.
 
-    Levels are those after which DEFLATE takes three times as long for a tenth of the size:
-    5 for classes, 1 for averaged layers, which are noise to it.
+    DEFLATE has level 5 for classes, where the next one takes three times as long for a tenth
+    of the size, and level 1 for averaged layers, which are noise to it.
 
     The same VRT pixels give the same bytes, whatever pieces they come from. Class names
     go to ``path`` + ``.aux.xml``, where GDAL keeps them. The finished file is read again.

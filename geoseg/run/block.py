@@ -101,8 +101,8 @@ def run_block(
         if plan.is_traced:
             with watch("trace"):
                 traces = [
-                    trace_layers(plan, block, layers.classes, layers.confidence, number)
-                    for number in range(len(slices(plan, block)))
+                    trace_layers(plan, block, layers.classes, layers.confidence, place)
+                    for place in slices(plan, block)
                 ]
                 store.write_traces(block, traces)
         receipt = replace(_receipt(plan, block, layers, watch), piece_bytes=piece_bytes)
@@ -254,7 +254,7 @@ def trace_layers(
     block: BlockIndex,
     classes: NDArray[np.uint8],
     confidence: NDArray[np.uint8],
-    number: int,
+    place: Window,
 ) -> BlockTrace:
     """Trace a slice of the part of a block that lies in the output, in pixels of the output.
 
@@ -263,17 +263,15 @@ def trace_layers(
         block: The block.
         classes: (row, col) class ids of the block.
         confidence: (row, col) the same for the confidence.
-        number: Which of the block's ``slices``.
+        place: One of the block's ``slices``.
     """
-    place = slices(plan, block)[number]
     own = place.within(_in_output(plan, plan.scene_window(block)))
     nodata_id = plan.card.legend.nodata_id
     return trace_block(classes[own], confidence[own], place, nodata_id=nodata_id)
 
 
-def nodata_trace(plan: RunPlan, block: BlockIndex, number: int) -> BlockTrace:
-    """Return the trace of a slice of a block without a valid pixel."""
-    place = slices(plan, block)[number]
+def nodata_trace(plan: RunPlan, place: Window) -> BlockTrace:
+    """Return the trace of a slice without a valid pixel."""
     nodata_id = plan.card.legend.nodata_id
     return trace_block(np.full(place.shape, nodata_id, np.uint8), None, place, nodata_id=nodata_id)
 

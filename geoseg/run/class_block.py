@@ -28,6 +28,7 @@ __all__ = [
     "read_labels",
     "release",
     "run_class_block",
+    "slices",
 ]
 
 _NOT_KNOWN: Final = 255
@@ -77,14 +78,11 @@ def run_class_block(plan: ClassPlan, block: BlockIndex) -> ClassRecord:
     classes, confidence, problem = read_labels(plan, window)
     found: NDArray[Any] = np.empty(0, np.int32)
     if plan.is_traced and problem is None:
-        traces = [
-            trace_block(
-                classes[own], None if confidence is None else confidence[own], place,
-                nodata_id=plan.nodata_id,
-            )
-            for place in slices_of(window, plan.tiling.width)
-            for own in [place.within(window)]
-        ]  # fmt: skip
+        traces = []
+        for place in slices(plan, block):
+            own = place.within(window)
+            certain = None if confidence is None else confidence[own]
+            traces.append(trace_block(classes[own], certain, place, nodata_id=plan.nodata_id))
         store.write_traces(block, traces)
         found = np.unique(np.concatenate([trace.region_class for trace in traces]))
     elif problem is None:
@@ -99,6 +97,11 @@ def run_class_block(plan: ClassPlan, block: BlockIndex) -> ClassRecord:
     if problem is None:
         store.write_record(block, asdict(record))
     return record
+
+
+def slices(plan: ClassPlan, block: BlockIndex) -> list[Window]:
+    """Return the slices of a block that are traced one by one."""
+    return slices_of(plan.tiling.block_window(block), plan.tiling.width)
 
 
 def finished_blocks(plan: ClassPlan, store: RunStore) -> dict[BlockIndex, ClassRecord]:

@@ -23,7 +23,7 @@ from geoseg.raster.class_raster import (
     open_class_raster,
     open_confidence,
 )
-from geoseg.run.polygon_plan import outlines_of, table_of
+from geoseg.run.polygon_plan import outlines_of, table_of, targets_of
 from geoseg.vector.polygons import Table, check_polygons
 from geoseg.vector.writers import check_format
 from geoseg.version import __version__
@@ -102,7 +102,7 @@ class ClassPlan:
 
     def polygon_targets(self, files: Sequence[Path]) -> list[Path | Table]:
         """Return all that polygons are written to, the files under these names."""
-        return [*files] if self.table is None else [*files, self.table]
+        return targets_of(files, self.table)
 
     @property
     def digest(self) -> str:

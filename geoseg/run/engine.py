@@ -21,6 +21,7 @@ from geoseg.run.plan import RunPlan
 
 __all__ = [
     "begin_run",
+    "block_finished",
     "end_run",
     "load_engine",
     "load_model",

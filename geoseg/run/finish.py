@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.grid.tiling import BlockIndex
+from geoseg.grid.tiling import BlockIndex, slice_order
 from geoseg.raster.cog import LayerBand, MosaicPiece, mosaic_vrt, write_cog
 from geoseg.raster.piece import read_piece
 from geoseg.raster.strips import read_strips, written_strips
@@ -76,11 +75,8 @@ def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
 
 def _committed_traces(plan: RunPlan, store: RunStore) -> Iterator[BlockTrace]:
     """Yield what the blocks traced, a row of slices across the output after the other."""
-    for _, blocks in groupby(plan.blocks(), key=lambda block: block.row):
-        side_by_side = list(blocks)
-        for number in range(len(slices(plan, side_by_side[0]))):
-            for block in side_by_side:
-                yield _committed_trace(plan, store, block, number)
+    for block, number in slice_order(plan.blocks(), lambda block: len(slices(plan, block))):
+        yield _committed_trace(plan, store, block, number)
 
 
 def _committed_trace(plan: RunPlan, store: RunStore, block: BlockIndex, number: int) -> BlockTrace:
@@ -88,10 +84,11 @@ def _committed_trace(plan: RunPlan, store: RunStore, block: BlockIndex, number: 
     trace = store.read_trace(block, number)
     if trace is not None:
         return trace
+    place = slices(plan, block)[number]
     if not store.piece_path(block).is_file():
-        return nodata_trace(plan, block, number)
+        return nodata_trace(plan, place)
     classes, confidence = read_piece(store.piece_path(block), (1, 2))
-    return trace_layers(plan, block, classes, confidence, number)
+    return trace_layers(plan, block, classes, confidence, place)
 
 
 def _sieved_strips(plan: RunPlan, store: RunStore, counts: NDArray[np.int64]) -> Iterator[Strip]:

@@ -26,7 +26,7 @@ from geoseg.options import POLYGON_SUFFIXES, NodataRule, Outlines, RunOptions
 from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, fit_grid
-from geoseg.run.polygon_plan import outlines_of, table_of
+from geoseg.run.polygon_plan import outlines_of, table_of, targets_of
 from geoseg.vector.polygons import Table, check_polygons
 from geoseg.version import __version__
 
@@ -118,8 +118,7 @@ class RunPlan:
 
     def polygon_targets(self, folder: Path) -> list[Path | Table]:
         """Return all that polygons are written to, with the files in a folder."""
-        files = self.polygon_files(folder).values()
-        return [*files] if self.table is None else [*files, self.table]
+        return targets_of(self.polygon_files(folder).values(), self.table)
 
     @property
     def is_sieved(self) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.options import DEFAULT_SIMPLIFY, Outlines, RunOptions, VectoriseOptions
 from geoseg.vector.measures import length_pixels, min_pixels
 from geoseg.vector.polygons import Table
 
-__all__ = ["outlines_of", "table_of"]
+__all__ = ["outlines_of", "table_of", "targets_of"]
 
 _MARK_LETTERS = 16
 
@@ -22,8 +24,9 @@ def outlines_of(options: RunOptions | VectoriseOptions, grid: PixelGrid) -> Outl
     Raises:
         OptionError: A length or area without a unit, or in metres without a CRS.
     """
-    area = options.min_area
-    tolerance = options.simplify or ("0" if options.smooth else DEFAULT_SIMPLIFY)
+    area, tolerance = options.min_area, options.simplify
+    if tolerance is None:
+        tolerance = "0" if options.smooth else DEFAULT_SIMPLIFY
     return Outlines(
         min_px=1 if area is None else max(1, min_pixels(area, grid)),
         simplify_px=length_pixels(tolerance, grid),
@@ -56,3 +59,8 @@ def table_of(
         mark=hashlib.sha256(facts.encode()).hexdigest()[:_MARK_LETTERS],
         overwrite=options.overwrite,
     )
+
+
+def targets_of(files: Iterable[Path], table: Table | None) -> list[Path | Table]:
+    """Return all that polygons are written to: files, then the table."""
+    return [*files] if table is None else [*files, table]

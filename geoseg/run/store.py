@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
+from geoseg.raster.readback import DISK_HINT
 
 if TYPE_CHECKING:
     from geoseg.vector.trace import BlockTrace
@@ -32,7 +33,6 @@ _log = logging.getLogger(__name__)
 STORE_NAME = ".geoseg"
 # What flock, lockf and Windows say of a lock that somebody else holds.
 _HELD_ERRNOS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
-_DISK_HINT = "Is the disk full, or the folder read-only?"
 
 
 class StoreKey(NamedTuple):
@@ -97,7 +97,7 @@ def _appearing(path: Path) -> Iterator[Path]:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(msg, hint=_DISK_HINT) from error
+        raise OutputError(msg, hint=DISK_HINT) from error
 
 
 def write_atomically(path: Path, text: str) -> None:

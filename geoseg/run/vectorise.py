@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from geoseg.errors import OutputError, RunInterruptedError, SceneError, SceneReadError
-from geoseg.grid.tiling import BlockIndex
+from geoseg.grid.tiling import BlockIndex, slice_order
 from geoseg.grid.window import Window
 from geoseg.legend import Legend, found_legend
 from geoseg.options import VectoriseOptions
+from geoseg.raster.readback import DISK_HINT
 from geoseg.run.class_block import (
     ClassRecord,
     as_strip,
@@ -23,6 +23,7 @@ from geoseg.run.class_block import (
     read_labels,
     release,
     run_class_block,
+    slices,
 )
 from geoseg.run.class_plan import ClassPlan, make_class_plan
 from geoseg.run.cluster import Failure, failures_error, local_client, map_bounded
@@ -31,7 +32,7 @@ from geoseg.run.report import ClassShare
 from geoseg.run.store import RunStore, StoreKey, place
 from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
 from geoseg.vector.sieve import sieve
-from geoseg.vector.trace import BlockTrace, slices_of
+from geoseg.vector.trace import BlockTrace
 from geoseg.vector.warm_up import compile_in_background
 
 __all__ = ["VectoriseResult", "legend_of", "map_strips", "vectorise"]
@@ -197,12 +198,8 @@ def _write(plan: ClassPlan, store: RunStore, legend: Legend, progress: Progress)
 
 def _traces(plan: ClassPlan, store: RunStore) -> Iterator[BlockTrace]:
     """Yield the committed traces, a row of slices across the map after the other."""
-    for _, blocks in groupby(plan.tiling.blocks(), key=lambda block: block.row):
-        side_by_side = list(blocks)
-        window = plan.tiling.block_window(side_by_side[0])
-        for number in range(len(slices_of(window, plan.tiling.width))):
-            for block in side_by_side:
-                yield _trace(plan, store, block, number)
+    for block, number in slice_order(plan.tiling.blocks(), lambda block: len(slices(plan, block))):
+        yield _trace(plan, store, block, number)
 
 
 def _trace(plan: ClassPlan, store: RunStore, block: BlockIndex, number: int) -> BlockTrace:
@@ -235,7 +232,7 @@ def _publish(plan: ClassPlan, store: RunStore) -> None:
             place(source, target)
         except OSError as error:
             msg = f"cannot write {target}: {error.strerror or error}"
-            raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error
+            raise OutputError(msg, hint=DISK_HINT) from error
 
 
 def _result(

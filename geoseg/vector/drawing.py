@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import OptionError
+from geoseg.options import SIMPLIFY_METHODS
 from geoseg.vector.diagonal import EIGHT
 from geoseg.vector.lattice import CornerMap
 from geoseg.vector.reproject import Reprojection
-from geoseg.vector.simplify import METHODS, simplify_arcs
+from geoseg.vector.simplify import simplify_arcs
 from geoseg.vector.smooth import smoothed
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Drawing:
         if not 0 <= outlines.simplify_px < np.inf:
             msg = f"a tolerance of {outlines.simplify_px} pixels is not a length"
             raise OptionError(msg)
-        if outlines.method not in METHODS:
+        if outlines.method not in SIMPLIFY_METHODS:
             msg = f"unknown method {outlines.method!r} of simplifying"
-            raise OptionError(msg, hint=f"use one of {', '.join(METHODS)}")
+            raise OptionError(msg, hint=f"use one of {', '.join(SIMPLIFY_METHODS)}")
         if outlines.smooth and outlines.simplify_px > 0:
             msg = "outlines are either smoothed or simplified, not both"
             raise OptionError(msg, hint="smoothed outlines already have few vertices")

@@ -149,7 +149,7 @@ def _tidied(regions: Iterator[Regions]) -> Iterator[Regions]:
     """Hand regions on, and give back the holes that they leave in the memory.
 
     Arrays of all sizes come and go with every slice; without this the process would grow
-    by a third of what it holds.
+    by a quarter of what it holds.
     """
     corners = 0
     for some in regions:

@@ -17,7 +17,7 @@ keeps a corner between its nodes, and one that ends where it begins keeps three.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from geoseg.options import SimplifyMethod
     from geoseg.vector.lattice import CornerMap
 
-__all__ = ["METHODS", "simplify_arcs"]
-
-METHODS: Final[tuple[SimplifyMethod, ...]] = ("visvalingam", "douglas-peucker")
+__all__ = ["simplify_arcs"]
 
 
 def simplify_arcs(

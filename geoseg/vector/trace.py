@@ -27,7 +27,7 @@ __all__ = ["BlockTrace", "load_trace", "save_traces", "slices_of", "trace_block"
 _NO_VALUE = -(1 << 40)
 """What no class id is equal to."""
 _SLICE_ROW_PX = 10_000_000
-"""Pixels of a row of slices across the scene, of which the join takes some 20 bytes each."""
+"""Pixels of a row of slices across the scene, which the join holds at once."""
 _LEAST_ROWS = 128
 
 

@@ -16,11 +16,11 @@ import rasterio
 from rasterio.features import rasterize
 
 from geoseg.errors import OptionError, OutputError
-from geoseg.options import RunOptions
 from geoseg.raster.strips import written_strips
-from geoseg.run.pipeline import RunResult, run
+from geoseg.run.pipeline import RunResult
 from geoseg.vector.sieve import sieve
 from tests.fakes import IdentityPredictor, card_of
+from tests.run.exact_runs import mapped
 from tests.scenes import read_back, write_scene
 from tests.vector.maps import blobs, strips_of
 
@@ -41,18 +41,6 @@ def scene(tmp_path: Path) -> Path:
     return write_scene(
         tmp_path / "a.tif", np.where(classes == 255, 9, classes)[None].astype(np.uint8), nodata=9
     )
-
-
-def mapped(folder: Path, scene: Path, model: str, **options: Any) -> RunResult:
-    chosen = {
-        "workers": 1,
-        "simplify": "0",
-        "out": folder / "out",
-        "overwrite": True,
-        "window_px": 16,
-        **options,
-    }
-    return run(RunOptions(scene=str(scene), model=model, **chosen))
 
 
 def table_of(result: RunResult) -> geopandas.GeoDataFrame:

@@ -17,12 +17,13 @@ from geoseg.options import POLYGON_SUFFIXES, RunOptions
 from geoseg.raster.strips import read_strips
 from geoseg.run import block as block_module
 from geoseg.run import finish, pipeline
-from geoseg.run.pipeline import RunResult, run
+from geoseg.run.pipeline import RunResult
 from geoseg.run.plan import make_plan
 from geoseg.run.store import RunStore
 from geoseg.vector.polygons import Strip, write_polygons
 from geoseg.vector.trace import BlockTrace
 from tests.fakes import IdentityPredictor, Recorder, card_of
+from tests.run.exact_runs import mapped
 from tests.scenes import read_back, write_scene
 from tests.vector.maps import blobs
 
@@ -40,18 +41,6 @@ def patches(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def model(fake_model: Model) -> str:
     return fake_model(IdentityPredictor((1, 2, 3)), card_of(4))
-
-
-def mapped(folder: Path, scene: Path, model: str, **options: Any) -> RunResult:
-    chosen = {
-        "workers": 1,
-        "simplify": "0",
-        "out": folder / "out",
-        "overwrite": True,
-        "window_px": 16,
-        **options,
-    }
-    return run(RunOptions(scene=str(scene), model=model, **chosen))
 
 
 def by_strips(result: RunResult, scene: Path, model: str, target: Path, **options: Any) -> bytes:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import OptionError
-from geoseg.options import Outlines, SimplifyMethod
+from geoseg.options import SIMPLIFY_METHODS, Outlines, SimplifyMethod
 from geoseg.vector.join import join
 from geoseg.vector.lattice import CornerMap
 from geoseg.vector.polygons import write_polygons
-from geoseg.vector.simplify import METHODS, simplify_arcs
+from geoseg.vector.simplify import simplify_arcs
 from tests.vector.maps import LEGEND, blobs, grid_of, strips_of
 from tests.vector.test_trace_join import CASES, case, cuts, maps, polygon, traces
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-both = pytest.mark.parametrize("method", METHODS)
+both = pytest.mark.parametrize("method", SIMPLIFY_METHODS)
 
 
 def simplified(
@@ -120,12 +120,12 @@ def test_a_narrow_bay_is_not_crossed() -> None:
     classes[2:10, 2:10] = 1
     classes[8:10, 8:10] = 0
     classes[8, 8] = 2
-    for method in METHODS:
+    for method in SIMPLIFY_METHODS:
         check(*simplified(classes, 6, method), np.inf)
 
 
 def test_nothing_is_taken_at_zero() -> None:
-    for method in METHODS:
+    for method in SIMPLIFY_METHODS:
         exact, simple = simplified(blobs((40, 40)), 0, method)
         assert exact == simple
 
@@ -143,7 +143,7 @@ def test_area_tolerance_is_the_square_of_a_length() -> None:
 def test_a_staircase_becomes_one_edge() -> None:
     classes = np.full((60, 60), 255, dtype=np.uint8)
     classes[np.tril_indices(60)] = 1
-    for method in METHODS:
+    for method in SIMPLIFY_METHODS:
         [triangle] = simplified(classes, 0.8, method)[1]
         assert len(triangle.exterior.coords) - 1 <= 6
 
