@@ -184,8 +184,7 @@ def measure(source: Path, mpx: float, model: str, precision: str, folder: Path) 
     bare, own = (limit_in_child(name, scene, model, precision) for name in LIMITS)
     record, seen = timed_run(scene, folder / f"out_{mpx:g}", model, precision)
     valid = record["result"]["valid_px"] / 1e6
-    windows = record["parameters"]["window_px"]
-    forwarded = record["windows"] * windows[0] * windows[1] / 1e6
+    forwarded = record["forwarded_px"] / 1e6
     return Row(
         mpx=mpx,
         valid_mpx=round(valid, 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import logging
@@ -16,7 +17,7 @@ import click
 from geoseg.errors import GeosegError, RunInterruptedError
 from geoseg.version import __version__
 
-__all__ = ["cli", "main"]
+__all__ = ["answer", "cli", "main"]
 
 # Command name -> (module, attribute, one-line help). Modules are imported when their
 # command runs, so that --help answers without torch, dask or geopandas.
@@ -31,6 +32,7 @@ _COMMANDS: Final = {
     "completion": ("geoseg.cli.completion", "completion_command", "Print shell completion."),
 }  # fmt: skip
 _LONGEST_TEXT: Final = 300
+_COLLECT_AFTER: Final = (100_000, 50, 1000)
 
 
 class _LazyGroup(click.Group):
@@ -70,10 +72,18 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; every foreseen error ends in one line and its exit code."""
+    """Run the command line in this process and end it with the exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    # Imports make a million objects that stay; to look through them for garbage at the usual
+    # pace would take a second of a short run.
+    gc.set_threshold(*_COLLECT_AFTER)
     _calm_environment()
     _print_what_can_be_printed()
+    _leave(answer())
+
+
+def answer() -> int:
+    """Run the command line; every error ends in one line and its exit code."""
     try:
         code = cli.main(standalone_mode=False)
     except GeosegError as error:
@@ -89,7 +99,22 @@ def main() -> NoReturn:
         code = 1
     except Exception as error:  # noqa: BLE001 - the outermost frame: a traceback helps no user
         code = _report_internal(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once.
+
+    All files are closed by now. To take a million objects apart, one by one, would keep the
+    user waiting for more than a second.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        # Nobody reads it any more, or its disk is full; there is nowhere to say so.
+        code = code or 1
+    os._exit(code)
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 import rasterio
@@ -26,6 +27,8 @@ from geoseg.raster.env import GDAL_ERRORS, gdal_env, tidy_message
 from geoseg.raster.readback import DISK_HINT, require_whole
 
 __all__ = ["LayerBand", "MosaicPiece", "mosaic_vrt", "write_cog"]
+
+_stderr_guard: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,13 @@ def write_cog(
     try:
         vrt.write_text(vrt_text, encoding="utf-8")
         with (
-            gdal_env(CPL_TMPDIR=str(path.parent), GDAL_NUM_THREADS=threads),
+            gdal_env(
+                CPL_TMPDIR=str(path.parent),
+                GDAL_NUM_THREADS=threads,
+                # Overviews lie beside the file for a moment; to compress them there takes a
+                # quarter of the whole time.
+                COG_TMP_COMPRESSION="NONE",
+            ),
             _quiet_where_space_is_short(vrt),
         ):
             rasterio.shutil.copy(
@@ -199,11 +208,12 @@ def _quiet_where_space_is_short(vrt: Path) -> Iterator[None]:
     if shutil.disk_usage(vrt.parent).free > 3 * raw_bytes + 1_000_000:
         yield
         return
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with _stderr_guard:
+        kept = os.dup(2)
+        try:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -64,6 +64,8 @@ class BlockLayers:
     """(class, row, col) 0..250, 255 where not valid."""
     windows: int
     """Windows forwarded."""
+    forwarded_px: int
+    """Their pixels, halos included."""
     overlap_px: int = 0
     """Valid pixels seen by several windows."""
     disagree_px: int = 0
@@ -231,6 +233,7 @@ def classify_block(forward: Forward, valid: NDArray[np.bool_]) -> BlockLayers:
         seams=result.seams,
         scores=result.scores,
         windows=forward.windows,
+        forwarded_px=forward.forwarded_px,
         overlap_px=0 if disagree is None else int(np.count_nonzero(overlap)),
         disagree_px=0 if disagree is None else int(np.count_nonzero(disagree)),
     )
@@ -298,6 +301,7 @@ def _receipt(
         class_px=tuple(int(counts[i]) for i in plan.card.legend.ids),
         block_px=shown.size_px,
         windows=layers.windows if layers else 0,
+        forwarded_px=layers.forwarded_px if layers else 0,
         overlap_px=layers.overlap_px if layers else 0,
         disagree_px=layers.disagree_px if layers else 0,
         read_s=watch.seconds.get("read", 0.0),

@@ -18,6 +18,7 @@ from geoseg.raster.read import SceneReader
 from geoseg.run.block import Engine
 from geoseg.run.forward import DeviceLimits
 from geoseg.run.plan import RunPlan
+from geoseg.vector.warm_up import compile_in_background
 
 __all__ = [
     "begin_run",
@@ -66,6 +67,9 @@ def end_run(plan: RunPlan) -> None:
 def load_engine(plan: RunPlan) -> Engine:
     """Return reader, model and limits of a plan, made on first use in this process."""
     predictor = load_model(plan)
+    if plan.wants_polygons:
+        # Not sooner: imports of several threads only take turns.
+        compile_in_background()
     with _guard:
         state = _state(plan)
         if state.reader is None:

@@ -8,6 +8,7 @@ polygons.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,17 +119,26 @@ def _sieved_path(store: RunStore) -> Path:
 
 
 def write_rasters(plan: RunPlan, store: RunStore) -> dict[str, Path]:
-    """Write one COG per raster layer that was asked for."""
-    files = {}
-    for name, bands in _raster_layers(plan).items():
-        files[name] = store.final / f"{name}.tif"
+    """Write one COG per raster layer that was asked for, side by side.
+
+    Overviews take half of the time, and GDAL makes those of one file with one thread.
+    """
+    layers = _raster_layers(plan)
+    files = {name: store.final / f"{name}.tif" for name in layers}
+
+    def write(name: str) -> None:
         sieved = name == "classes" and plan.is_sieved
+        mosaic = _sieved_mosaic if sieved else _mosaic
         write_cog(
-            _sieved_mosaic(plan, store, bands) if sieved else _mosaic(plan, store, bands),
+            mosaic(plan, store, layers[name]),
             files[name],
             overviews="MODE" if name.startswith("classes") else "AVERAGE",
             threads=plan.workers,
         )
+
+    with ThreadPoolExecutor(plan.workers, thread_name_prefix="geoseg-raster") as pool:
+        for _ in pool.map(write, layers):
+            pass
     _sieved_path(store).unlink(missing_ok=True)
     return files
 

@@ -32,6 +32,7 @@ __all__ = ["DeviceLimits", "Forward", "ForwardResult", "ModelPixels", "Stopwatch
 
 _STRIP_ROWS = 256
 _NO_LIMIT_PX = 2**62
+_TRIMMED_TO = 4
 _Result = TypeVar("_Result")
 
 
@@ -173,6 +174,8 @@ class Forward:
     stop: Callable[[], bool]
     windows: int = 0
     """Windows forwarded so far."""
+    forwarded_px: int = 0
+    """Their pixels, halos included."""
     _pending: deque[_Job] = field(default_factory=deque)
     _wanted: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
@@ -315,6 +318,8 @@ class Forward:
         limits and puts the jobs back.
         """
         self._pending = deque(self._jobs(ring))
+        if not ring:  # so that those of one shape share batches; sums of blending have an order
+            self._pending = deque(sorted(self._pending, key=lambda job: job.nominal.shape))
         halo = self.plan.tiling.halo_px
         while self._pending:
             if self.stop():
@@ -341,7 +346,8 @@ class Forward:
         for core in tiling.block_cores(self.block, ring):
             keep = tiling.core_window(core)
             if self.pixels.valid[keep.within(region)].any() and self._matters(core, ring):
-                yield _Job(tiling.model_window(core).expand(-tiling.halo_px), keep)
+                job = _Job(tiling.model_window(core).expand(-tiling.halo_px), keep)
+                yield job if ring or not self.plan.scale.is_identity else self._trimmed(job)
 
     def _matters(self, core: CoreIndex, ring: int) -> bool:
         """Tell whether a core's window contributes to any wanted pixel of the block."""
@@ -352,6 +358,16 @@ class Forward:
         seen = scale.scene_window(reach.intersect(tiling.block_window(self.block)))
         return bool(self._wanted[seen.intersect(own).within(own)].any())
 
+    def _trimmed(self, job: _Job) -> _Job:
+        """Cut a job down to the quarters of its core, each way, that hold wanted pixels."""
+        block = self.plan.tiling.block_window(self.block)
+        wanted = self._wanted[job.keep.within(block)]
+        stride, core = self.plan.tiling.stride_px, job.nominal
+        row, height = _span(wanted, 0, core.height, stride)
+        col, width = _span(wanted, 1, core.width, stride)
+        part = Window(core.row_off + row, core.col_off + col, height, width)
+        return _Job(part, part.intersect(job.keep))
+
     def _stack(self, jobs: Sequence[_Job], size: int) -> Pixels:
         """Return the batch, filled up with its first window to its full size."""
         halo, region = self.plan.tiling.halo_px, self.pixels.region
@@ -360,6 +376,7 @@ class Forward:
             for job in jobs
         ]
         self.windows += len(jobs)
+        self.forwarded_px += sum(job.nominal.expand(halo).size_px for job in jobs)
         batch: NDArray[Any] = np.stack(cut + cut[:1] * (size - len(cut)))
         return batch
 
@@ -371,6 +388,8 @@ class Forward:
             return call()
         except OutOfDeviceMemoryError:
             self.windows -= len(jobs)
+            halo = self.plan.tiling.halo_px
+            self.forwarded_px -= sum(job.nominal.expand(halo).size_px for job in jobs)
             if len(batch) > 1:
                 self.limits.halve_batch(len(batch))
             elif self._split(jobs[0]) == [jobs[0]]:
@@ -427,6 +446,21 @@ class _Votes:
         """Return the share of later windows that contradict the first, and the overlap."""
         others = np.maximum(self._seen.astype(np.float32) - 1, np.float32(1))
         return quantise((self._differ / others).astype(np.float32)), self._seen > 1
+
+
+def _span(wanted: NDArray[np.bool_], axis: int, length_px: int, stride_px: int) -> tuple[int, int]:
+    """Return offset and length of the quarters of a core from first to last True.
+
+    Args:
+        wanted: (row, col) of the core's pixels, at least one of them True.
+        axis: 0 for rows, 1 for columns.
+        length_px: The core's length along it.
+        stride_px: Offset and length are multiples of it.
+    """
+    step = round_up(ceil_div(length_px, _TRIMMED_TO), stride_px)
+    found = wanted.nonzero()[axis]
+    first = int(found.min()) // step * step
+    return first, min(round_up(int(found.max()) + 1, step), length_px) - first
 
 
 def _clipped(taps: AxisTaps, first: int, end: int) -> AxisTaps:

@@ -36,7 +36,6 @@ from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, t
 from geoseg.run.stac import scene_item
 from geoseg.run.store import Receipt, RunStore, StoreKey, write_atomically
 from geoseg.vector.style import raster_qml
-from geoseg.vector.warm_up import compile_in_background
 
 __all__ = ["RESULT_NAMES", "RunResult", "run"]
 
@@ -160,8 +159,6 @@ def _classify(
     failures: list[Failure] = []
     if not missing:
         return receipts
-    if plan.wants_polygons:
-        compile_in_background()
     try:
         with local_client(plan.workers) as client:
             results = map_bounded(client, partial(_run_one, plan), missing, workers=plan.workers)

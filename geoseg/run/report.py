@@ -52,6 +52,8 @@ class RunTotals:
     """All pixels of the result."""
     windows: int
     """Windows forwarded."""
+    forwarded_px: int
+    """Their pixels, halos included."""
     empty_blocks: int
     """Blocks without a valid pixel."""
     overlap_px: int
@@ -79,6 +81,7 @@ def total(receipts: Iterable[Receipt], n_classes: int) -> RunTotals:
         class_px=tuple(sum(r.class_px[k] for r in found) for k in range(n_classes)),
         output_px=sum(r.block_px for r in found),
         windows=sum(r.windows for r in found),
+        forwarded_px=sum(r.forwarded_px for r in found),
         empty_blocks=sum(r.empty for r in found),
         overlap_px=sum(r.overlap_px for r in found),
         disagree_px=sum(r.disagree_px for r in found),
@@ -182,6 +185,7 @@ def run_record(
         },
         "blocks": {"count": len(plan.blocks()), "empty": totals.empty_blocks},
         "windows": totals.windows,
+        "forwarded_px": totals.forwarded_px,
         "device_limits": device_limits,
         "seconds": {
             "elapsed": round(elapsed_s, 3),

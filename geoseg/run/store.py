@@ -62,6 +62,8 @@ class Receipt:
     """Pixels of the block inside the output, nodata included."""
     windows: int
     """Windows forwarded."""
+    forwarded_px: int
+    """Their pixels, halos included."""
     piece_bytes: int = 0
     """Size of the pixel file, which a truncated one does not have."""
     overlap_px: int = 0

@@ -31,15 +31,11 @@ def geoseg(
     """Return a function that runs the command line with its own error handling."""
     from geoseg.cli import main as command
 
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(command, "_calm_environment", lambda: None)
-
     def run(*arguments: object) -> Answer:
         monkeypatch.setattr("sys.argv", ["geoseg", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            command.main()
+        code = command.answer()
         captured = capsys.readouterr()
-        return Answer(int(stop.value.code or 0), captured.out, captured.err)
+        return Answer(code, captured.out, captured.err)
 
     return run
 

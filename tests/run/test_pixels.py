@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +216,27 @@ def test_tiled_equals_untiled_exactly(
     expected = untiled(predictor, pixels[0], ~hole)
     np.testing.assert_array_equal(classes, expected[0])
     np.testing.assert_array_equal(confidence, expected[1])
+
+
+def test_windows_shrink_to_the_pixels_that_matter(tmp_path: Path, fake_model: Model) -> None:
+    """At a slanted edge of nodata, quarters of a core that hold nothing are not computed."""
+    radius, core = 4, 80
+    pixels = texture((160, 160), bands=1, low=1)
+    row, col = np.indices((160, 160))
+    pixels[0, row + col >= 100] = 0
+    scene = write_scene(tmp_path / "a.tif", pixels, nodata=0)
+    predictor = BoxFilterPredictor(radius)
+    recorder = Recorder(predictor)
+    model = fake_model(recorder, card_of(3, halo_px=radius))
+    whole, quarter = core + 2 * radius, core // 4 + 2 * radius
+    result = mapped(tmp_path, scene, model, window_px=whole, batch_size=1)
+    expected = untiled(predictor, pixels[0], pixels[0] > 0)
+    np.testing.assert_array_equal(layers(result), expected)
+    # The first core whole, a corner of the two beside it, nothing of the fourth.
+    sides = sorted(batch.shape[2:] for batch in recorder.batches)
+    assert sides == [(quarter, quarter)] * 2 + [(whole, whole)]
+    forwarded_px = sum(batch[0, 0].size for batch in recorder.batches)
+    assert json.loads(result.files["run"].read_text())["forwarded_px"] == forwarded_px
 
 
 def test_a_halo_below_the_radius_shows(tmp_path: Path, fake_model: Model) -> None:
@@ -575,6 +597,7 @@ def test_an_aoi_with_a_corner_of_one_block_forwards_only_its_windows(
     """One block may hold many windows: those outside the area are not forwarded."""
     _, _, recorder = full_and_aoi(tmp_path, fake_model, box_text(0, 0, 5, 5), block_px=1000)
     assert recorder.windows == 1
+    assert recorder.batches[0].shape[2:] == (5 + 6, 5 + 6)  # a quarter of the core, and halo
 
 
 @pytest.mark.parametrize("aoi", ["0,0,10,10", box_text(-50, -50, -10, -10)])
