@@ -31,7 +31,7 @@ __all__ = [
     "stop_requested",
 ]
 
-_BLOCKS_PER_RETURN: Final = 16
+_BLOCKS_PER_RETURN: Final = 4
 
 
 @dataclass(slots=True)
