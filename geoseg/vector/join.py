@@ -3,7 +3,8 @@
 Strategy: the corners of a row of blocks, and those on the seams above and between them,
 are appended to one graph in the order of rows and columns. Rings that close are walked
 and leave the graph; a region is complete, and leaves too, once it does not touch the
-last row. What remains is what touches the open edge. Every decision depends only on the
+last row. What remains is what touches the open edge; of its paths only the ends stay in
+the graph, and between them a chain of places, so that they cost little however long. Every decision depends only on the
 pixels around a corner and on which of them belong to one region, so the result equals
 that of tracing the whole scene as one block.
 """
@@ -13,8 +14,8 @@ that of tracing the whole scene as one block.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,6 +86,27 @@ def _check_band(band: Sequence[BlockTrace], row: int, width: int) -> None:
         raise OutputError(msg)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chains:
+    """Paths between two corners of the graph, of which only the places are kept."""
+
+    ends: NDArray[np.int32]
+    """(k, 2, 2) corner and heading at the end of each chain, walked on and back."""
+    begins: NDArray[np.int64]
+    """(k + 1,) index of each chain's first place, and the end."""
+    between: NDArray[np.int32]
+    """(m, 2) row, col."""
+
+    @classmethod
+    def none(cls) -> _Chains:
+        """Return no chains."""
+        return cls(
+            ends=np.empty((0, 2, 2), dtype=np.int32),
+            begins=np.zeros(1, dtype=np.int64),
+            between=np.empty((0, 2), dtype=np.int32),
+        )
+
+
 class _Front:
     """The graph of corners, the regions and the closed rings that touch the open edge."""
 
@@ -97,6 +119,7 @@ class _Front:
         self._edges = np.empty(0, dtype=np.uint8)
         self._links = np.empty((0, 4), dtype=np.int32)
         self._done = np.empty(0, dtype=np.uint8)
+        self._chains = _Chains.none()
         self._open_below = np.full(width + 1, -1, dtype=np.int32)
         self._class = np.empty(0, dtype=np.int32)
         self._stats = np.empty((0, 4), dtype=np.int64)
@@ -136,8 +159,8 @@ class _Front:
 
     def _first_open_row(self, row: int) -> int:
         """Return the first row of what is not complete yet; ``row`` comes next."""
-        places = self._places[:, 0].min(initial=row), self._rings.places[:, 0].min(initial=row)
-        return int(min(places))
+        found = self._places, self._chains.between, self._rings.places
+        return min(int(places[:, 0].min(initial=row)) for places in found)
 
     def _adopt(self, band: Sequence[BlockTrace]) -> list[BlockTrace]:
         """Take over the regions of a band, joined with those they continue."""
@@ -191,18 +214,20 @@ class _Front:
 
     def _release(self) -> Regions:
         """Take closed rings out of the graph, and complete regions out of the front."""
-        from geoseg.vector.join_kernels import mark_open_walks, walk_rings
+        from geoseg.vector.walk_kernels import mark_open_walks, walk_rings
 
         waiting = np.zeros(len(self._edges), dtype=np.uint8)
-        graph = self._sides, self._edges, self._links
-        mark_open_walks(*graph, self._open_below, waiting)
-        corners, begins, region, hole = walk_rings(*graph, waiting, self._done)
+        graph, chains = (self._sides, self._edges, self._links), self._chains
+        mark_open_walks(*graph, chains.ends, self._open_below, waiting)
+        places, is_node, corners, region, hole = walk_rings(
+            self._places, *graph, waiting, self._done, chains.ends, chains.begins, chains.between
+        )
         closed = Rings(
             region=region,
             hole=hole,
-            corners=begins,
-            places=self._places.take(corners, axis=0),
-            is_node=np.bitwise_count(self._edges.take(corners)) > 2,  # noqa: PLR2004
+            corners=corners,
+            places=places,
+            is_node=is_node.view(np.bool_),
         )
         rings = self._rings.plus(closed)
         is_open = np.zeros(len(self._class) + 1, dtype=np.bool_)
@@ -211,9 +236,7 @@ class _Front:
         if self._groups is not None:
             is_open = self._groups.open_together(is_open)
         complete = self._complete(rings, ~is_open)
-        self._keep(
-            np.flatnonzero(waiting), rings.take(np.flatnonzero(is_open[rings.region])), is_open
-        )
+        self._keep(waiting, rings.take(np.flatnonzero(is_open[rings.region])), is_open)
         return complete
 
     def _complete(self, rings: Rings, is_complete: NDArray[np.bool_]) -> Regions:
@@ -245,9 +268,17 @@ class _Front:
             groups=groups,
         )
 
-    def _keep(self, corner: NDArray[np.intp], rings: Rings, region: NDArray[np.bool_]) -> None:
-        """Drop everything else and renumber what is kept."""
+    def _keep(self, waiting: NDArray[np.uint8], rings: Rings, region: NDArray[np.bool_]) -> None:
+        """Drop all but what waits, shorten its paths, and renumber what is kept."""
+        from geoseg.vector.chain_kernels import shorten_paths
+
         numbers = _numbering(np.flatnonzero(region), len(region))
+        chains = self._chains
+        corner, self._links, ends, begins, between = shorten_paths(
+            self._places, self._edges, self._links, waiting,
+            chains.ends, chains.begins, chains.between,
+        )  # fmt: skip
+        self._chains = _Chains(ends=ends, begins=begins, between=between)
         corner_numbers = _numbering(corner, len(self._places))
         self._class, self._stats = self._class[region], self._stats[region]
         if self._groups is not None:
@@ -257,11 +288,10 @@ class _Front:
         self._places = self._places.take(corner, axis=0)
         self._edges, self._done = self._edges.take(corner), self._done.take(corner)
         self._sides = numbers[self._sides.take(corner, axis=0)]
-        self._links = corner_numbers[self._links.take(corner, axis=0)]
         self._open_below = corner_numbers[self._open_below]
 
 
-def _numbering(kept: NDArray[np.intp], count: int) -> NDArray[np.int32]:
+def _numbering(kept: NDArray[np.integer[Any]], count: int) -> NDArray[np.int32]:
     """Return new indices of the kept ones, -1 for the others and for index -1."""
     numbers = np.full(count + 1, -1, dtype=np.int32)
     numbers[kept] = np.arange(len(kept), dtype=np.int32)
