@@ -35,18 +35,19 @@ class FocusedUnet:
             windows: (n, band, row, col).
             crop_px: A multiple of the encoder's stride.
         """
-        features = self._network.encoder(windows)
+        # Each feature is let go of as soon as it is used, for together they are large.
+        features = list(self._network.encoder(windows))
         sizes = [feature.shape[2:] for feature in features][::-1]
-        skips = features[1:][::-1]
-        coarse, taken = self._network.decoder.center(skips[0]), 0
+        del windows, features[0]
+        coarse, taken = self._network.decoder.center(features.pop()), 0
         for i, block in enumerate(self._network.decoder.blocks):
             height, width = sizes[i + 1]
-            step_px = windows.shape[2] // sizes[i][0]
+            step_px = sizes[-1][0] // sizes[i][0]
             # What has been cut from these features before, and what may go in all.
             spare = max(crop_px // step_px - _MARGIN, 0)
             coarse = _without_rim(coarse, spare - taken)
             taken = 2 * spare
-            skip = _without_rim(skips[i + 1], taken) if i + 1 < len(skips) else None
+            skip = _without_rim(features.pop(), taken) if features else None
             coarse = block(coarse, height - 2 * taken, width - 2 * taken, skip_connection=skip)
         logits = self._network.segmentation_head(coarse)
         return _without_rim(logits, crop_px - taken)

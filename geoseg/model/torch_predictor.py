@@ -167,21 +167,25 @@ class TorchPredictor:
         whole = "Its weights hold NaN or infinity, or the values are far outside its range."
         raise ModelError(msg, hint=whole if self._precision == "fp32" else half)
 
-    def _logits(self, pixels: Pixels, crop_px: int = 0) -> torch.Tensor:
-        """Return fp32 logits (n, class, row, col) on the device, without a rim."""
+    def _normalised(self, pixels: Pixels) -> torch.Tensor:
+        """Return what the network sees, fp32 (n, band, row, col) on the device."""
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
         batch = (batch.float() - self._offset) / self._divisor
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _logits(self, pixels: Pixels, crop_px: int = 0) -> torch.Tensor:
+        """Return fp32 logits (n, class, row, col) on the device, without a rim."""
         with torch.autocast(
             self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
         ):
             if self._focus is not None and crop_px:
-                output = self._focus(batch, crop_px)
+                output = self._focus(self._normalised(pixels), crop_px)
             else:
-                output = self._network(batch)
+                output = self._network(self._normalised(pixels))
                 if crop_px:
                     output = output[..., crop_px:-crop_px, crop_px:-crop_px]
         logits: torch.Tensor = output.float()
+        del output
         if logits.shape[1] == 1 and self._n_classes == 2:  # noqa: PLR2004 - binary head
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         kept = tuple(side - 2 * crop_px for side in pixels.shape[2:])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assemble"]
 
-_MOST_CORNERS = 1 << 26
+_MOST_CORNERS = 1 << 18
 _MOST_BYTES = 2**31 - 1
 _XY_BYTES = 16
 _HEAD_BYTES = 9

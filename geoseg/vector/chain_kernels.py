@@ -1,5 +1,7 @@
 """Compiled part of chains: what waits in the graph of corners, with its paths shortened."""
 
+# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -53,6 +55,24 @@ def _copy_chain(
         target[n] = between[begins[chain + 1] - 1 - (i - begins[chain]) if back else i]
         n += 1
     return n
+
+
+@compiled_into_callers
+def _kept_corners(
+    edges: NDArray[np.uint8], links: NDArray[np.int32], waiting: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], int]:
+    """Return where open walks branch or end, and how many corners they only pass."""
+    which, passed = np.empty(len(edges), dtype=np.int32), 0
+    kept = 0
+    for v in range(len(edges)):
+        if not waiting[v]:
+            continue
+        if _is_passed(edges[v], links[v]):
+            passed += 1
+        else:
+            which[kept] = v
+            kept += 1
+    return which[:kept].copy(), passed
 
 
 @compiled_into_callers
@@ -126,33 +146,20 @@ def shorten_paths(
         Indices of the kept corners (p,), their links among themselves (p, 4), and the new
         ``ends``, ``begins`` and ``between``. A path without an open walk leads nowhere.
     """
+    which, passed = _kept_corners(edges, links, waiting)
     numbers = np.full(len(places), -1, dtype=np.int32)
-    kept, passed, edges_kept = 0, 0, 0
-    for v in range(len(places)):
-        if not waiting[v]:
-            continue
-        if _is_passed(edges[v], links[v]):
-            passed += 1
-            continue
-        numbers[v] = kept
-        kept += 1
-        for heading in range(4):
-            edges_kept += edges[v] >> heading & 1
-    which = np.empty(kept, dtype=np.int32)
-    new_links = np.full((kept, 4), UNKNOWN, dtype=np.int32)
-    new_ends = np.empty((edges_kept, 2, 2), dtype=np.int32)
-    new_begins = np.empty(edges_kept + 1, dtype=np.int64)
+    for i in range(len(which)):
+        numbers[which[i]] = i
+    new_links = np.full((len(which), 4), UNKNOWN, dtype=np.int32)
+    new_ends = np.empty((2 * len(which), 2, 2), dtype=np.int32)
+    new_begins = np.empty(2 * len(which) + 1, dtype=np.int64)
     new_between = np.empty((passed + len(between), 2), dtype=np.int32)
-    seen = np.zeros(kept, dtype=np.uint8)
+    seen = np.zeros(len(which), dtype=np.uint8)
     n, chains = 0, 0
-    for u in range(len(places)):
-        if numbers[u] < 0:
-            continue
-        which[numbers[u]] = u
+    for u in which:
         for leaving in range(4):
-            if not edges[u] >> leaving & 1 or links[u, leaving] == UNKNOWN:
-                continue
-            if seen[numbers[u]] >> leaving & 1:
+            to_follow = edges[u] & ~seen[numbers[u]]
+            if not to_follow >> leaving & 1 or links[u, leaving] == UNKNOWN:
                 continue
             v, heading = _path_end(u, leaving, edges, links, ends)
             back = (heading + 2) & 3

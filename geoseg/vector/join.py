@@ -3,10 +3,10 @@
 Strategy: the corners of a row of blocks, and those on the seams above and between them,
 are appended to one graph in the order of rows and columns. Rings that close are walked
 and leave the graph; a region is complete, and leaves too, once it does not touch the
-last row. What remains is what touches the open edge; of its paths only the ends stay in
-the graph, and between them a chain of places, so that they cost little however long. Every decision depends only on the
-pixels around a corner and on which of them belong to one region, so the result equals
-that of tracing the whole scene as one block.
+last row. What remains is what touches the open edge. Of its outlines the graph keeps only
+where they branch or end; what lies between is a chain of places, which nothing walks until
+the ring closes. Every decision depends only on the pixels around a corner and on which of
+them belong to one region, so the result equals that of tracing the whole scene as one block.
 """
 
 # ruff: noqa: PLC0415 - heavy libraries load when they are needed

@@ -8,6 +8,8 @@ A link is the index of a corner, -1 where it is unknown, or the code of a chain:
 from the first corner of chain k to its last, -3 - 2 k back.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - compiled functions take plain arrays, not objects
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -99,6 +101,14 @@ def _rotate_to_first(
     places[begin + rest : end], is_node[begin + rest : end] = before, nodes_before
 
 
+@compiled_into_callers
+def _is_to_walk(
+    edges: int, waiting: int, done: int, sides: NDArray[np.int32], leaving: int
+) -> bool:
+    """Tell whether a closed ring of a region leaves here and was not walked yet."""
+    return (edges & ~(waiting | done)) >> leaving & 1 == 1 and sides[leaving] >= 0
+
+
 @compiled(
     "Tuple((int32[:, ::1], uint8[::1], int64[::1], int32[::1], uint8[::1]))"
     "(int32[:, ::1], int32[:, ::1], uint8[::1], int32[:, ::1], uint8[::1], uint8[::1],"
@@ -136,22 +146,19 @@ def walk_rings(
         1 for holes (r,). A ring begins at its first corner by row and column and does
         not repeat it.
     """
-    most, rings = 2 * len(between), 0
+    rings = 0
     for v in range(len(edges)):
-        open_here = edges[v] & ~(waiting[v] | done[v])
-        for heading in range(4):
-            most += open_here >> heading & 1
-        rings += open_here != 0
-    rings += len(between)
+        for leaving in range(4):
+            rings += _is_to_walk(edges[v], waiting[v], done[v], sides[v], leaving)
+    # Every ring passes a corner that is not in a chain; pages that are not used cost nothing.
+    most = rings + 2 * len(between)
     corners, is_node = np.empty((most, 2), dtype=np.int32), np.empty(most, dtype=np.uint8)
     first = np.empty(rings + 1, dtype=np.int64)
     region, hole = np.empty(rings, dtype=np.int32), np.empty(rings, dtype=np.uint8)
     n, k = 0, 0
     for start in range(len(edges)):
         for leaving in range(4):
-            if not edges[start] >> leaving & 1 or (waiting[start] | done[start]) >> leaving & 1:
-                continue
-            if sides[start, leaving] < 0:
+            if not _is_to_walk(edges[start], waiting[start], done[start], sides[start], leaving):
                 continue
             first[k], region[k] = n, sides[start, leaving]
             v, heading = int(start), int(leaving)

@@ -215,6 +215,23 @@ def test_only_the_open_edge_is_kept() -> None:
     assert len(front.finish(400)) == 1
 
 
+def test_what_waits_costs_one_place_for_each_corner() -> None:
+    """Two regions from top to bottom: of the ragged line between them the graph keeps its ends."""
+    from geoseg.vector.join import _Front
+
+    line = np.random.default_rng(0).integers(20, 40, 400)
+    classes = (np.arange(60) < line[:, None]).astype(np.uint8)
+    front = _Front(60)
+    for block in traces(classes, range(0, 400, 3), []):
+        assert not len(front.add([block]))
+        # The line's start, and where it and the two sides of the map meet the open edge.
+        assert len(front._places) <= 4
+    turns = 2 * np.count_nonzero(np.diff(line))
+    assert len(front._chains.between) == turns - 1  # the last one waits at the open edge
+    both = front.finish(400)
+    assert [plain(both, i) for i in range(2)] == one_pass(classes)
+
+
 def test_a_saved_trace_comes_back(tmp_path: Path) -> None:
     [trace] = traces(blobs((30, 30)), [], [])
     save_traces(tmp_path / "a.npz", [trace, trace])
