@@ -1,0 +1,1 @@
+"""How right a map is: pure functions on counts and small arrays."""

@@ -1,0 +1,32 @@
+"""The estimators against the worked example of the paper that they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.accuracy.stratified import stratified_accuracy
+from geoseg.errors import OptionError
+
+# Olofsson et al. 2014, tables 8 and 9: deforestation, forest gain, stable forest, stable
+# non-forest; map down, reference across; 10 million pixels of 30 m.
+COUNTS = np.array([[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]])
+STRATA_PX = np.array([200_000, 150_000, 3_200_000, 6_450_000])
+PIXEL_HA = 0.09
+
+
+def test_the_papers_example() -> None:
+    found = stratified_accuracy(COUNTS, STRATA_PX)
+    assert (round(found.overall.value, 3), round(found.overall.margin, 3)) == (0.947, 0.018)
+    users = [(round(e.value, 2), round(e.margin, 2)) for e in found.users if e]
+    assert users == [(0.88, 0.07), (0.73, 0.10), (0.93, 0.04), (0.96, 0.02)]
+    producers = [(round(e.value, 2), round(e.margin, 2)) for e in found.producers if e]
+    assert producers[:2] == [(0.75, 0.21), (0.85, 0.25)]
+    hectares = [
+        (round(e.value * STRATA_PX.sum() * PIXEL_HA), round(e.margin * STRATA_PX.sum() * PIXEL_HA))
+        for e in found.area_share
+    ]
+    assert hectares[0] == (21_158, 6_158)
+    assert hectares[1] == (11_686, 3_756)
+    assert hectares[2] == (285_770, 15_510)
+    assert hectares[3] == (581_386, 16_282)
