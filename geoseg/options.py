@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -79,6 +80,8 @@ class RunOptions:
     """Pixel size to assume instead of the file's own."""
     value_range: tuple[float, float] | None = None
     """Scene values that stand for the ends of the model's range; default as they are."""
+    nodata: float | None = None
+    """Pixels of this value in all chosen bands are nodata, beside what the file declares."""
     nodata_rule: NodataRule = "any"
     """A pixel is nodata where any, or only where all, of the chosen bands are."""
     device: str = "auto"
@@ -148,6 +151,9 @@ class RunOptions:
         if self.gsd_m is not None and not 0 < self.gsd_m < float("inf"):
             msg = f"--gsd must be a positive number of metres, got {self.gsd_m}"
             raise OptionError(msg)
+        if self.nodata is not None and not math.isfinite(self.nodata):
+            msg = f"--nodata must be a finite number, got {self.nodata}"
+            raise OptionError(msg, hint="NaN and infinity are nodata in any case.")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             msg = f"--value-range must be MIN,MAX with MIN < MAX, got {self.value_range}"
             raise OptionError(msg)

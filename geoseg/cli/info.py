@@ -57,11 +57,17 @@ answer, not an error: the exit code is 0.
     help="Scene values that stand for the ends of the model's range.",
 )
 @click.option(
+    "--nodata",
+    type=float,
+    metavar="VALUE",
+    help="Pixels of this value in all bands are nodata, beside what the file declares.",
+)
+@click.option(
     "--nodata-rule",
     type=click.Choice(["any", "all"]),
     default="any",
     show_default=True,
-    help="A pixel is nodata where any, or only where all, of its bands are.",
+    help="A pixel is nodata where any, or only where all, of its bands are as declared.",
 )
 @json_option
 @verbosity_options

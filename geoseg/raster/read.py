@@ -137,6 +137,8 @@ class SceneReader:
                 for band in self._bands
             ]
         valid &= self._valid_values(values, own)
+        if self._scene.blank_value is not None:
+            valid &= (values != self._scene.blank_value).any(axis=0)
         with np.errstate(over="ignore"):
             pixels = values.astype(self._dtype, copy=False)
         if pixels.dtype.kind == "f":  # after the cast: 1e300 is finite, its float32 is not

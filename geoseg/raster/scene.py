@@ -60,6 +60,8 @@ class Scene:
     """Time of acquisition, where the file tells it (GDAL's IMAGERY metadata)."""
     driver: str
     """GDAL driver."""
+    blank_value: float | None = None
+    """What marks a pixel as nodata where all bands that are read hold it, told by the user."""
 
     @property
     def gdal_name(self) -> str:

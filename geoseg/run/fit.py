@@ -12,7 +12,7 @@ from geoseg.grid.resample import GridScale
 from geoseg.model.card import ModelCard
 from geoseg.raster.scene import Scene
 
-__all__ = ["check_value_range", "fit_grid"]
+__all__ = ["check_value_range", "collar_warnings", "fit_grid"]
 
 # Within 5 % of the model's pixel size a scene is taken as it is: resampling would blur
 # more than the difference in scale can matter.
@@ -21,6 +21,8 @@ _SAME_GSD = 0.05
 _TOLERATED_OUTSIDE = 0.02
 # Below this part of a 0-255 range a scene is scaled 0-1 or nearly black.
 _SUSPICIOUSLY_SMALL = 1 / 128
+# So much of a scene is never exactly black, or exactly white, on the ground.
+_COLLAR_SHARE = 0.02
 
 
 def fit_grid(scene: Scene, card: ModelCard, gsd_m: float | None) -> tuple[GridScale, list[str]]:
@@ -122,3 +124,24 @@ def check_value_range(
 
 def _nice(value: float) -> str:
     return f"{value:.2g}" if abs(value) < 10 else f"{round(value)}"  # noqa: PLR2004 - digits
+
+
+def collar_warnings(scene: Scene, sample: NDArray[np.float32]) -> list[str]:
+    """Return a warning where much of the scene looks like a collar that nothing marks.
+
+    Args:
+        scene: For its types.
+        sample: (band, n) valid pixels from all over the scene.
+    """
+    kind = np.dtype(scene.dtypes[0])
+    if kind.kind not in "iu" or not sample.size:
+        return []
+    for value in (0, np.iinfo(kind).max):
+        share = float((sample == np.float32(value)).all(axis=0).mean())
+        if share > _COLLAR_SHARE:
+            message = (
+                f"{100 * share:.0f} % of the sampled pixels are {value} in every band; if that is "
+                f"a collar without data, add --nodata {value}"
+            )
+            return [message]
+    return []

@@ -25,7 +25,7 @@ from geoseg.model.registry import find_model
 from geoseg.options import POLYGON_SUFFIXES, NodataRule, Outlines, RunOptions
 from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
-from geoseg.run.fit import check_value_range, fit_grid
+from geoseg.run.fit import check_value_range, collar_warnings, fit_grid
 from geoseg.run.polygon_plan import outlines_of, table_of, targets_of
 from geoseg.vector.polygons import Table, check_polygons
 from geoseg.version import __version__
@@ -167,6 +167,7 @@ class RunPlan:
             "scene_fingerprint": self.scene.fingerprint,
             "sample_sha256": self.sample_sha256,
             "bands": list(self.bands),
+            "nodata": self.scene.blank_value,
             "nodata_rule": self.nodata_rule,
             "value_range": self.value_range,
             "model": predictor_identity(self.card),
@@ -187,12 +188,13 @@ def make_plan(options: RunOptions) -> RunPlan:
     Raises:
         GeosegError: Anything that would make the run fail or its result wrong.
     """
-    scene = open_scene(options.scene)
+    scene = replace(open_scene(options.scene), blank_value=options.nodata)
     folder, card = find_model(options.model)
     bands = select_bands(scene, card.bands, options.bands)
     scale, warnings = fit_grid(scene, card, options.gsd_m)
     sample = sample_values(scene, bands, options.nodata_rule)
     check_value_range(scene, card, sample, mapped=options.value_range is not None)
+    warnings += collar_warnings(scene, sample)
     aoi = _read_aoi(options.aoi, scene)
     device = choose_device(options.device, options.precision, card)
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch

@@ -159,6 +159,7 @@ def run_record(
             "block_cores": [tiling.block_rows, tiling.block_cols],
             "batch_size": plan.batch_size,
             "workers": plan.workers,
+            "nodata": plan.scene.blank_value,
             "nodata_rule": plan.nodata_rule,
             "value_range": plan.value_range,
             "resampling": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from geoseg.model.registry import find_model
 from geoseg.options import RunOptions
 from geoseg.raster.read import sample_values, sampled_px
 from geoseg.raster.scene import Scene, open_scene, select_bands
-from geoseg.run.fit import check_value_range, fit_grid
+from geoseg.run.fit import check_value_range, collar_warnings, fit_grid
 
 __all__ = ["BandReport", "ModelFit", "SceneReport", "inspect_scene"]
 
@@ -116,7 +116,7 @@ class SceneReport:
             ("storage", "blocks of {1} x {0} px".format(*scene.block_shape)),
             ("validity", _validity_text(scene)),
             ("acquired", f"{scene.acquired:%Y-%m-%d %H:%M} UTC" if scene.acquired else "not told"),
-            ("valid", f"{100 * self.valid_share:.1f} % of {self.sampled_px:,} sampled pixels"),
+            ("valid", f"{100 * self.valid_share:.1f} % of the sampled pixels"),
         ]
 
     def model_lines(self) -> list[tuple[str, str]]:
@@ -140,7 +140,7 @@ def inspect_scene(options: RunOptions) -> SceneReport:
         SceneError: The scene cannot be opened or read.
         ModelError: There is no such model. A model that does not fit is a result.
     """
-    scene = open_scene(options.scene)
+    scene = replace(open_scene(options.scene), blank_value=options.nodata)
     _, card = find_model(options.model)
     data_bands = tuple(n for n in range(1, scene.n_bands + 1) if n != scene.alpha_band)
     sample = sample_values(scene, data_bands, options.nodata_rule)
@@ -182,6 +182,7 @@ def _fit(scene: Scene, card: ModelCard, options: RunOptions) -> ModelFit:
         resampled_to_m = None if scale.is_identity else card.gsd_m
         sample = sample_values(scene, bands, options.nodata_rule)
         check_value_range(scene, card, sample, mapped=options.value_range is not None)
+        warnings += collar_warnings(scene, sample)
     except MismatchError as error:
         reason, hint = str(error), error.hint
     return ModelFit(
@@ -219,6 +220,8 @@ def _validity_text(scene: Scene) -> str:
         found.append(f"alpha in band {scene.alpha_band}")
     if any(v is not None for v in scene.nodata):
         found.append("nodata values")
+    if scene.blank_value is not None:
+        found.append(f"{scene.blank_value:g} in all bands, as you say")
     return ", ".join(found) or "nothing marks invalid pixels"
 
 

@@ -33,7 +33,7 @@ def test_bins_hold_their_upper_end_and_the_first_one_nothing_too() -> None:
     found = calibration(counts, np.zeros(11, np.int64), n_bins=5)
     assert found is not None
     assert [b.px_count for b in found.bins] == [3, 2, 2, 2, 2]
-    assert [(b.low, b.high) for b in found.bins][0] == (0, 0.2)
+    assert (found.bins[0].low, found.bins[0].high) == (0, 0.2)
 
 
 def test_no_pixel_no_answer() -> None:

@@ -30,3 +30,19 @@ def test_the_papers_example() -> None:
     assert hectares[1] == (11_686, 3_756)
     assert hectares[2] == (285_770, 15_510)
     assert hectares[3] == (581_386, 16_282)
+
+
+def test_a_class_without_points_of_its_own_is_refused() -> None:
+    with pytest.raises(OptionError, match="class number 2 of the map has 1 points"):
+        stratified_accuracy(np.array([[5, 0], [0, 1]]), np.array([10, 10]))
+
+
+def test_a_class_that_the_map_lacks_and_the_reference_has() -> None:
+    found = stratified_accuracy(np.array([[8, 2], [0, 0]]), np.array([100, 0]))
+    assert found.users[1] is None
+    assert found.producers[1] is not None
+    assert found.producers[1].value == 0
+    assert found.area_share[1].value == pytest.approx(0.2)
+    assert found.overall.value == pytest.approx(0.8)
+    # A simple random sample: p (1 - p) / (n - 1).
+    assert found.overall.standard_error == pytest.approx((0.8 * 0.2 / 9) ** 0.5)

@@ -454,6 +454,30 @@ def test_nodata_survives_resampling_pixel_for_pixel(tmp_path: Path, fake_model: 
     np.testing.assert_array_equal(confidence == 255, pixels[0] == 0)
 
 
+def test_a_collar_is_reported_and_taken_out(tmp_path: Path, fake_model: Model) -> None:
+    """White around the image, and white roofs in it: all bands count, one does not."""
+    pixels = texture((60, 70), bands=3, low=1, high=250)
+    pixels[:, :, 50:] = 255
+    pixels[1, 10:20, 10:20] = 255
+    scene = write_scene(tmp_path / "a.tif", pixels)
+    card = card_of(2, bands=("a", "b", "c"), scaling=(BandScaling(0.0, 1.0),) * 3)
+    model = fake_model(IdentityPredictor((128,)), card)
+    bands = ("1", "2", "3")
+    plain = RunOptions(scene=str(scene), model=model, out=tmp_path / "o", bands=bands)
+    (warning,) = make_plan(plain).warnings
+    assert "29 % of the sampled pixels are 255 in every band" in warning
+    assert "--nodata 255" in warning
+    told = replace(plain, nodata=255.0)
+    assert make_plan(told).warnings == ()
+    assert make_plan(told).digest != make_plan(plain).digest
+    result = mapped(tmp_path, scene, model, nodata=255.0, bands=bands)
+    classes, confidence = layers(result)
+    collar = np.arange(70) >= 50
+    np.testing.assert_array_equal(classes == 255, np.broadcast_to(collar, (60, 70)))
+    np.testing.assert_array_equal(confidence == 255, classes == 255)
+    assert json.loads(result.files["run"].read_text())["parameters"]["nodata"] == 255
+
+
 # What is forwarded, and what never is ---------------------------------------------------
 
 
