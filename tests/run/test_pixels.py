@@ -460,7 +460,7 @@ def test_a_collar_is_reported_and_taken_out(tmp_path: Path, fake_model: Model) -
     pixels[:, :, 50:] = 255
     pixels[1, 10:20, 10:20] = 255
     scene = write_scene(tmp_path / "a.tif", pixels)
-    card = card_of(2, bands=("a", "b", "c"), scaling=(BandScaling(0.0, 1.0),) * 3)
+    card = card_of(2, bands=("a", "b", "c"), scaling=(BandScaling(offset=0.0, divisor=1.0),) * 3)
     model = fake_model(IdentityPredictor((128,)), card)
     bands = ("1", "2", "3")
     plain = RunOptions(scene=str(scene), model=model, out=tmp_path / "o", bands=bands)
