@@ -1,4 +1,4 @@
-"""What a user may ask of a run, as one frozen value with its defaults."""
+"""What a user may ask of each command, as one frozen value with its defaults."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ __all__ = [
     "DEFAULT_SIMPLIFY",
     "POLYGON_SUFFIXES",
     "SIMPLIFY_METHODS",
+    "EvaluateOptions",
     "Outlines",
     "RunOptions",
+    "SampleOptions",
     "VectoriseOptions",
 ]
 
@@ -39,6 +41,7 @@ POLYGON_SUFFIXES: Final = {
 """Polygon formats and their file extensions."""
 SIMPLIFY_METHODS: Final[tuple[SimplifyMethod, ...]] = get_args(SimplifyMethod)
 """Ways of telling how important a corner is; the first is the default."""
+_LEAST_POINTS: Final = 2
 _CONNECTIVITIES: Final[tuple[Connectivity, ...]] = get_args(Connectivity)
 
 
@@ -225,6 +228,86 @@ class VectoriseOptions:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
         _check_polygons(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """Options of ``geoseg evaluate``; every field has the default of its flag."""
+
+    maps: tuple[str, ...]
+    """Class rasters, or folders that ``geoseg run`` made."""
+    references: tuple[str, ...]
+    """Class raster, polygons or points; one for all maps, or one for each."""
+    out: Path | None = None
+    """Folder for ``evaluation.json`` and ``report.html``."""
+    band: int | None = None
+    """1-based band of the classes in the maps."""
+    reference_band: int | None = None
+    """1-based band of the classes in reference rasters."""
+    column: str | None = None
+    """Attribute that holds the class in vector references."""
+    match: str | None = None
+    """``VALUE=CLASS,...``: what values of the reference stand for; ``VALUE=`` leaves one out."""
+    confidence: str | None = None
+    """Confidence raster on the map's grid; default ``confidence.tif`` beside geoseg's map."""
+    align: str | None = None
+    """``nearest`` takes the nearest pixel of a reference raster on another grid."""
+    boundary_px: int = 2
+    """How far apart borders may be in the boundary score."""
+    overwrite: bool = False
+    """Replace an earlier evaluation."""
+
+    def __post_init__(self) -> None:
+        if not self.maps or not self.references:
+            msg = "there is nothing to compare"
+            raise OptionError(msg, hint="Give a map, and --reference FILE.")
+        for name in ("band", "reference_band", "boundary_px"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
+                raise OptionError(msg)
+        if self.align not in {None, "nearest"}:
+            msg = f"--align is {self.align!r}, expected 'nearest'"
+            raise OptionError(msg)
+        if self.confidence is not None and len(self.maps) > 1:
+            msg = "--confidence goes with one map"
+            raise OptionError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleOptions:
+    """Options of ``geoseg sample``; every field has the default of its flag."""
+
+    map: str
+    """Class raster, or a folder that ``geoseg run`` made."""
+    out: Path
+    """File to make; the ending tells the format."""
+    points: int | None = None
+    """All points; default what ``standard_error`` needs."""
+    least: int = 50
+    """Points of each class at least."""
+    standard_error: float = 0.01
+    """Wanted standard error of the overall accuracy."""
+    expected_accuracy: float = 0.8
+    """What the user's accuracy may be, for the number of points."""
+    seed: int = 0
+    """The same seed draws the same points."""
+    band: int | None = None
+    """1-based band of the classes."""
+    overwrite: bool = False
+    """Replace the file."""
+
+    def __post_init__(self) -> None:
+        if self.points is not None and self.points < 1:
+            msg = f"--points must be at least 1, got {self.points}"
+            raise OptionError(msg)
+        if self.least < _LEAST_POINTS:
+            msg = f"--least must be at least {_LEAST_POINTS}, got {self.least}"
+            raise OptionError(msg, hint="A class with one point has no interval.")
+        for name in ("standard_error", "expected_accuracy"):
+            if not 0 < getattr(self, name) < 1:
+                msg = f"--{name.replace('_', '-')} must lie between 0 and 1"
+                raise OptionError(msg)
 
 
 def _check_polygons(options: RunOptions | VectoriseOptions) -> None:

@@ -26,6 +26,10 @@ _COMMANDS: Final = {
     "vectorise": (
         "geoseg.cli.vectorise", "vectorise_command", "Turn any class raster into polygons.",
     ),
+    "evaluate": (
+        "geoseg.cli.evaluate", "evaluate_command", "Tell how right a map is.",
+    ),
+    "sample": ("geoseg.cli.sample", "sample_command", "Draw reference points to label."),
     "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
     "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
     "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),

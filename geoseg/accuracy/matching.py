@@ -1,0 +1,106 @@
+"""Which class of the map a value of the reference stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import MismatchError, OptionError
+
+__all__ = ["Matching", "parse_match"]
+
+_LISTED = 12
+
+
+def parse_match(text: str | None) -> dict[str, str]:
+    """Read ``7=water,forest=vegetation``: reference value on the left, class on the right.
+
+    An empty right side means that the value is left out of the comparison.
+
+    Raises:
+        OptionError: The text is of another form.
+    """
+    found: dict[str, str] = {}
+    for part in (text or "").split(",") if text else ():
+        left, sign, right = part.partition("=")
+        if not sign or not left.strip():
+            msg = f"--match {part!r} is not of the form VALUE=CLASS"
+            raise OptionError(msg, hint='For example --match "7=water,8=water,99=".')
+        found[left.strip()] = right.strip()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """From values of the reference to class ids of the map."""
+
+    names: Mapping[int, str]
+    """Class ids of the map and their names."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What the user says: value or name of the reference to id or name of the map, or ''."""
+    reference_names: Mapping[int, str] = field(default_factory=dict)
+    """What the reference calls its own numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean two things."""
+        for value, name in self.reference_names.items():
+            if str(value) in self.told or name in self.told or value not in self.names:
+                continue
+            if name.casefold() != self.names[value].casefold():
+                ours = self.names[value]
+                msg = f"class {value} is {ours!r} in the map and {name!r} in the reference"
+                raise MismatchError(msg, hint=f"Say what it is: --match {value}=CLASS.")
+
+    def class_id(self, value: float | str) -> int | None:
+        """Return the map's class id for a value of the reference; None to leave it out.
+
+        Raises:
+            MismatchError: The map has no such class.
+        """
+        text = _as_text(value)
+        names = [text]
+        if text.lstrip("-").isdigit() and int(text) in self.reference_names:
+            names.append(self.reference_names[int(text)])
+        for name in names:
+            if name in self.told:
+                return None if not self.told[name] else self._known(self.told[name])
+        return self._known(text)
+
+    def _known(self, text: str) -> int:
+        if text.lstrip("-").isdigit() and int(text) in self.names:
+            return int(text)
+        for class_id, name in self.names.items():
+            if name.casefold() == text.casefold():
+                return class_id
+        listing = ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
+        msg = f"the reference says {text!r}, which is no class of the map ({listing})"
+        raise MismatchError(
+            msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
+        )
+
+    def class_ids(
+        self, values: NDArray[np.int64], valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return class ids and where there are any, for numbers of a reference raster.
+
+        Args:
+            values: (row, col) numbers of the reference.
+            valid: (row, col) where they mean anything.
+        """
+        occurring, place = np.unique(values[valid], return_inverse=True)
+        ids = [self.class_id(int(value)) for value in occurring]
+        table = np.array([0 if i is None else i for i in ids], dtype=np.int64)
+        kept = np.array([i is not None for i in ids], dtype=np.bool_)
+        found, known = np.zeros_like(values), np.zeros_like(valid)
+        if len(occurring):
+            found[valid], known[valid] = table[place], kept[place]
+        return found, known
+
+
+def _as_text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    return str(int(value)) if float(value).is_integer() else str(value)

@@ -1,0 +1,344 @@
+"""Maps against what is known of the ground: strip by strip, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
+from geoseg.accuracy.evaluation import Evaluation, Tally
+from geoseg.accuracy.matching import Matching, parse_match
+from geoseg.accuracy.report_page import report_page
+from geoseg.errors import MismatchError, OptionError, OutputError
+from geoseg.grid.pixel_grid import PixelGrid
+from geoseg.grid.window import Window
+from geoseg.options import EvaluateOptions
+from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt
+from geoseg.raster.class_raster import (
+    ClassRaster,
+    ConfidenceRaster,
+    open_class_raster,
+    open_confidence,
+)
+from geoseg.raster.read import SceneReader
+from geoseg.run.store import write_atomically
+from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
+
+__all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
+
+_STRIP_PX: Final = 16_000_000
+_MAP_NAME: Final = "classes.tif"
+_CONFIDENCE_NAME: Final = "confidence.tif"
+_LEAST_ROWS: Final = 64
+_STEPS: Final = 250
+_NO_CONFIDENCE: Final = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateResult:
+    """What ``geoseg.evaluate`` returns."""
+
+    evaluation: Evaluation
+    """All numbers."""
+    files: dict[str, Path]
+    """``json`` and ``report``, where a folder was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Map:
+    """One map to judge."""
+
+    raster: ClassRaster
+    confidence: ConfidenceRaster | None
+
+    @property
+    def grid(self) -> PixelGrid:
+        return self.raster.scene.grid
+
+
+def evaluate(options: EvaluateOptions) -> EvaluateResult:
+    """Compare maps with references and write the report.
+
+    Raises:
+        GeosegError: In one line what is wrong and what to do; nothing is half-written.
+    """
+    _refuse_to_overwrite(options)
+    references = options.references
+    if len(references) == 1:
+        references = references * len(options.maps)
+    if len(references) != len(options.maps):
+        msg = f"{len(options.maps)} maps and {len(references)} references"
+        raise OptionError(msg, hint="Give one reference for all maps, or one for each.")
+    tally, names, strata, left_out = Tally(), dict[int, str](), dict[int, int](), 0
+    areas_px: list[tuple[float, int]] = []
+    kinds = set()
+    for address, reference in zip(options.maps, references, strict=True):
+        judged = _open_map(address, options)
+        names |= dict(judged.raster.names)
+        shapes = _shapes(reference, judged.grid, options.column)
+        is_points = shapes is not None and shapes.points is not None
+        kinds.add(is_points)
+        if len(kinds) > 1:
+            msg = "some references are points and some are not, which have no common measure"
+            raise OptionError(msg, hint="Evaluate them one by one.")
+        if shapes is not None and shapes.points is not None:
+            counts = class_counts(judged.raster)
+            strata = {i: strata.get(i, 0) + counts.get(i, 0) for i in strata | counts}
+            left_out += _add_points(judged, shapes, counts, tally, options)
+            areas_px.append((_pixel_m2(judged.grid), sum(counts.values())))
+        else:
+            _add_pixels(judged, reference, shapes, tally, options)
+    is_points = kinds == {True}
+    found = tally.evaluation(
+        names,
+        boundary_px=None if is_points else options.boundary_px,
+        strata_px=strata if is_points else None,
+        pixel_m2=_mean_area(areas_px),
+        left_out=left_out,
+    )
+    if not found.compared:
+        msg = "no pixel of the maps has a reference"
+        raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
+    return EvaluateResult(evaluation=found, files=_write(found, options))
+
+
+def map_file(address: str) -> str:
+    """Return the class raster that is meant: a folder of ``geoseg run`` stands for its map."""
+    inside = Path(address) / _MAP_NAME
+    return str(inside) if inside.is_file() else address
+
+
+def _open_map(address: str, options: EvaluateOptions) -> _Map:
+    file = map_file(address)
+    raster = open_class_raster(file, options.band)
+    beside = Path(file).with_name(_CONFIDENCE_NAME)
+    confidence = options.confidence
+    if confidence is None and Path(file).name == _MAP_NAME and beside.is_file():
+        confidence = str(beside)
+    grid = raster.scene.grid
+    return _Map(
+        raster=raster,
+        confidence=None if confidence is None else open_confidence(confidence, grid),
+    )
+
+
+def _shapes(reference: str, grid: PixelGrid, column: str | None) -> ReferenceShapes | None:
+    if not reference.lower().endswith(VECTOR_SUFFIXES):
+        return None
+    return read_reference_shapes(reference, grid, column)
+
+
+def _matching(judged: _Map, reference: ClassRaster | None, options: EvaluateOptions) -> Matching:
+    """Return the matching; numbers are their own names where the map has none."""
+    names = dict(judged.raster.names)
+    if not names:
+        names = {i: str(i) for i in class_counts(judged.raster)}
+    return Matching(
+        names=names,
+        told=parse_match(options.match),
+        reference_names=dict(reference.names) if reference else {},
+    )
+
+
+def class_counts(raster: ClassRaster) -> dict[int, int]:
+    """Return the pixels of every class of a map."""
+    counts: dict[int, int] = {}
+    with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
+        for window in strips(raster.scene.grid):
+            box = reader.read(window)
+            ids, numbers = np.unique(box.values[0][box.valid], return_counts=True)
+            for i, n in zip(ids.tolist(), numbers.tolist(), strict=True):
+                counts[int(i)] = counts.get(int(i), 0) + n
+    return counts
+
+
+def strips(grid: PixelGrid) -> Iterator[Window]:
+    """Yield full-width windows of a grid from the top."""
+    rows = max(_STRIP_PX // grid.width, _LEAST_ROWS)
+    for row in range(0, grid.height, rows):
+        yield Window(row, 0, min(rows, grid.height - row), grid.width)
+
+
+def _add_pixels(
+    judged: _Map,
+    reference: str,
+    shapes: ReferenceShapes | None,
+    tally: Tally,
+    options: EvaluateOptions,
+) -> None:
+    """Compare every pixel that has a reference."""
+    grid = judged.grid
+    reach = boundary_reach_px(options.boundary_px)
+    with ExitStack() as stack:
+        read_map = stack.enter_context(aligned_reader(judged.raster, grid, resample=False))
+        read_reference = stack.enter_context(_reference(judged, reference, shapes, options))
+        read_confidence = stack.enter_context(_confidence(judged.confidence))
+        for strip in strips(grid):
+            wide = Window(strip.row_off - reach, 0, strip.height + 2 * reach, grid.width)
+            wide = wide.intersect(grid.window)
+            mapped, known = read_map(wide), read_reference(wide)
+            both = mapped.valid & known.valid
+            inner = strip.within(wide)
+            chosen = both[inner]
+            confidence = read_confidence(strip)
+            tally.add_pairs(
+                mapped.values[inner][chosen],
+                known.values[inner][chosen],
+                None if confidence is None else confidence[chosen],
+            )
+            margin = strip.row_off - wide.row_off, wide.row_end - strip.row_end
+            occurring = np.unique(np.concatenate([mapped.values[both], known.values[both]]))
+            for class_id in occurring.tolist() if len(occurring) > 1 else ():
+                ours, theirs = (pixels.values == class_id for pixels in (mapped, known))
+                counts = boundary_counts(ours, theirs, both, options.boundary_px, margin)
+                tally.add_border(int(class_id), counts)
+
+
+@contextmanager
+def _reference(
+    judged: _Map, reference: str, shapes: ReferenceShapes | None, options: EvaluateOptions
+) -> Iterator[ReadClasses]:
+    """Yield a function that reads the reference as class ids of the map."""
+    if shapes is not None:
+        matching = _matching(judged, None, options)
+        ids = [matching.class_id(value) if value else None for value in shapes.values]
+        yield lambda window: _burnt(shapes, ids, window)
+        return
+    raster = open_class_raster(reference, options.reference_band)
+    matching = _matching(judged, raster, options)
+    resample = options.align == "nearest"
+    with aligned_reader(raster, judged.grid, resample=resample) as read:
+
+        def matched(window: Window) -> ClassPixels:
+            pixels = read(window)
+            return ClassPixels(*matching.class_ids(pixels.values, pixels.valid))
+
+        yield matched
+
+
+def _burnt(shapes: ReferenceShapes, ids: list[int | None], window: Window) -> ClassPixels:
+    which = shapes.touching(window.row_off, window.row_end)
+    number = burnt([(shapes.geometries[i], i) for i in which], window)
+    table = np.array([0 if i is None else i for i in ids], np.int64)
+    known = np.array([i is not None for i in ids], np.bool_)
+    inside = number >= 0
+    values = np.zeros(window.shape, np.int64)
+    values[inside] = table[number[inside]]
+    inside[inside] = known[number[inside]]
+    return ClassPixels(values, inside)
+
+
+@contextmanager
+def _confidence(
+    raster: ConfidenceRaster | None,
+) -> Iterator[Callable[[Window], NDArray[np.uint8] | None]]:
+    """Yield a function that reads stored confidences 0..250, 255 where there is none."""
+    if raster is None:
+        yield lambda _: None
+        return
+    with SceneReader(raster.scene, (1,), "any", as_stored=True) as reader:
+
+        def read(window: Window) -> NDArray[np.uint8]:
+            box = reader.read(window)
+            stored = np.rint((box.values[0] * raster.scale + raster.offset) * _STEPS)
+            usable = box.valid & (stored >= 0) & (stored <= _STEPS)
+            return np.where(usable, stored, _NO_CONFIDENCE).astype(np.uint8)
+
+        yield read
+
+
+def _add_points(
+    judged: _Map,
+    shapes: ReferenceShapes,
+    counts: dict[int, int],
+    tally: Tally,
+    options: EvaluateOptions,
+) -> int:
+    """Compare the map with points; return how many could not be used."""
+    grid = judged.grid
+    names = dict(judged.raster.names) or {i: str(i) for i in counts}
+    matching = Matching(names=names, told=parse_match(options.match))
+    places = np.floor(shapes.points if shapes.points is not None else np.empty((0, 2)))
+    labelled = np.array([bool(value) for value in shapes.values], np.bool_)
+    col, row = places[:, 0], places[:, 1]
+    inside = labelled & (col >= 0) & (row >= 0) & (col < grid.width) & (row < grid.height)
+    used, mapped, reference, confidence = 0, list[int](), list[int](), list[int]()
+    with (
+        SceneReader(judged.raster.scene, (judged.raster.band,), "any", as_stored=True) as reader,
+        _confidence(judged.confidence) as read_confidence,
+    ):
+        for i in np.flatnonzero(inside).tolist():
+            window = Window(int(row[i]), int(col[i]), 1, 1)
+            class_id = matching.class_id(shapes.values[i])
+            box = reader.read(window)
+            if class_id is None or not box.valid[0, 0]:
+                continue
+            found = int(box.values[0, 0, 0])
+            _require_stratum(shapes, i, found, judged)
+            certain = read_confidence(window)
+            mapped.append(found)
+            reference.append(class_id)
+            confidence.append(_NO_CONFIDENCE if certain is None else int(certain[0, 0]))
+            used += 1
+    tally.add_pairs(
+        np.array(mapped, np.int64), np.array(reference, np.int64), np.array(confidence, np.uint8)
+    )
+    return len(shapes.values) - used
+
+
+def _require_stratum(shapes: ReferenceShapes, i: int, found: int, judged: _Map) -> None:
+    """Refuse points that were drawn from another map: their weights would be wrong."""
+    stratum = shapes.strata[i] if shapes.strata else None
+    if stratum is not None and stratum != found:
+        msg = (
+            f"point {i + 1} was drawn from class {stratum} of a map, and "
+            f"{judged.raster.scene.label} has class {found} there"
+        )
+        raise MismatchError(
+            msg, hint="Points estimate the accuracy of the map that they were drawn from."
+        )
+
+
+def _pixel_m2(grid: PixelGrid) -> float:
+    return float(np.prod(grid.gsd_m)) if grid.gsd_m else float("nan")
+
+
+def _mean_area(areas_px: list[tuple[float, int]]) -> float | None:
+    """Return the mean area of a pixel over the maps; None where one has no CRS."""
+    total_px = sum(n for _, n in areas_px)
+    if not total_px:
+        return None
+    mean = sum(area * n for area, n in areas_px) / total_px
+    return None if np.isnan(mean) else mean
+
+
+def _refuse_to_overwrite(options: EvaluateOptions) -> None:
+    if options.out is None or options.overwrite:
+        return
+    for name in ("evaluation.json", "report.html"):
+        if (options.out / name).exists():
+            msg = f"{options.out} holds an evaluation already ({name})"
+            raise OutputError(msg, hint="Add --overwrite to replace it, or choose another --out.")
+
+
+def _write(found: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
+    if options.out is None:
+        return {}
+    files = {"json": options.out / "evaluation.json", "report": options.out / "report.html"}
+    record = {"maps": list(options.maps), "references": list(options.references), **found.as_json()}
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(files["json"], text)
+        write_atomically(files["report"], report_page(found, options.maps, options.references))
+    except OSError as error:
+        msg = f"cannot write to {options.out}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    return files

@@ -1,0 +1,179 @@
+"""What somebody knows about the ground: labelled polygons or points, and points to label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from geoseg.grid.pixel_grid import PixelGrid
+
+__all__ = ["VECTOR_SUFFIXES", "ReferenceShapes", "read_reference_shapes", "write_points"]
+
+VECTOR_SUFFIXES: Final = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb")
+_USUAL_COLUMNS: Final = (
+    "reference", "class_id", "class_name", "class", "label", "landcover", "category",
+)  # fmt: skip
+_POINTS: Final = {"Point", "MultiPoint"}
+_AREAS: Final = {"Polygon", "MultiPolygon"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceShapes:
+    """Labelled geometries in the pixel corners (col, row) of a grid."""
+
+    values: tuple[str, ...]
+    """Label of each, as text; empty where nobody has labelled it yet."""
+    geometries: tuple[dict[str, Any], ...]
+    """GeoJSON geometries; empty for points."""
+    bounds: NDArray[np.float64]
+    """(n, 4) first col, first row, last col, last row."""
+    points: NDArray[np.float64] | None
+    """(n, 2) col, row where the geometries are points."""
+    strata: tuple[int | None, ...]
+    """Class of the map that a point was drawn from, where the file tells."""
+
+    def touching(self, first_row: int, end_row: int) -> list[int]:
+        """Return the numbers of the geometries that reach into some rows, in file order."""
+        found = (self.bounds[:, 3] > first_row) & (self.bounds[:, 1] < end_row)
+        return [int(i) for i in np.flatnonzero(found)]
+
+
+def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> ReferenceShapes:
+    """Read polygons or points with their labels.
+
+    Args:
+        path: File that GDAL or geopandas reads.
+        grid: Grid of the map; the geometries come in its pixels.
+        column: Attribute with the label; may be left out where there is a usual one.
+
+    Raises:
+        OptionError: The file cannot be read, holds neither polygons nor points, or both, or
+            the column is not there.
+    """
+    import shapely  # noqa: PLC0415
+
+    frame = _frame(path)
+    name = _column(frame, path, column)
+    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    kinds = set(frame.geometry.geom_type)
+    if not kinds or not (kinds <= _POINTS or kinds <= _AREAS):
+        found = ", ".join(sorted(kinds)) or "nothing"
+        msg = f"the reference {path} holds {found}, expected polygons, or points"
+        raise OptionError(msg)
+    if frame.crs is not None and grid.crs is not None and frame.crs != grid.crs:
+        frame = frame.to_crs(grid.crs_wkt)
+    if kinds <= _POINTS:
+        frame = frame.explode(index_parts=False)
+    t = ~grid.transform
+    shapes = shapely.transform(
+        frame.geometry.to_numpy(),
+        lambda x, y: (t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f),
+        interleaved=False,
+    )
+    is_points = kinds <= _POINTS
+    return ReferenceShapes(
+        values=tuple(_text(value) for value in frame[name]),
+        geometries=() if is_points else tuple(shapely.geometry.mapping(s) for s in shapes),
+        bounds=shapely.bounds(shapes),
+        points=shapely.get_coordinates(shapes) if is_points else None,
+        strata=tuple(_stratum(v) for v in frame["stratum"]) if "stratum" in frame else (),
+    )
+
+
+def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas has no types
+    import geopandas  # noqa: PLC0415 - 0.5 s
+
+    try:
+        if path.lower().endswith(".parquet"):
+            return geopandas.read_parquet(path)
+        return geopandas.read_file(path)
+    except Exception as error:
+        msg = f"cannot read the reference {path}: {' '.join(str(error).split())[:200]}"
+        raise OptionError(msg, hint="Give a class raster, polygons, or points.") from error
+
+
+def _column(frame: Any, path: str, column: str | None) -> str:  # noqa: ANN401
+    if not hasattr(frame, "geometry") or "geometry" not in frame:
+        msg = f"the reference {path} has no geometries"
+        raise OptionError(msg)
+    names = [str(name) for name in frame.columns if name != "geometry"]
+    listing = ", ".join(names) or "none"
+    if column is not None:
+        if column not in names:
+            msg = f"the reference {path} has no column {column!r}; it has {listing}"
+            raise OptionError(msg)
+        return column
+    usual = [name for known in _USUAL_COLUMNS for name in names if name.lower() == known]
+    if usual:
+        return usual[0]
+    if len(names) == 1:
+        return names[0]
+    msg = f"which column of {path} holds the class? It has {listing}"
+    raise OptionError(msg, hint="Name it with --column.")
+
+
+def _text(value: object) -> str:
+    """Return a label as text: 3.0 as '3', nothing as ''."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _stratum(value: object) -> int | None:
+    text = _text(value)
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def write_points(
+    path: Path,
+    grid: PixelGrid,
+    pixels: NDArray[np.int64],
+    columns: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write the centres of pixels as points.
+
+    Args:
+        path: File to make; .gpkg, .geojson, .fgb or .parquet.
+        grid: Where the pixels lie.
+        pixels: (n, 2) row, col.
+        columns: Attributes.
+
+    Raises:
+        OptionError: The ending is unknown.
+        OutputError: The file cannot be written.
+    """
+    import geopandas  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
+
+    drivers = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".fgb": "FlatGeobuf", ".parquet": ""}
+    suffix = path.suffix.lower()
+    if suffix not in drivers:
+        msg = f"{path}: unknown format {suffix!r}"
+        raise OptionError(msg, hint=f"Use one of {', '.join(drivers)}.")
+    t = grid.transform
+    col, row = pixels[:, 1] + 0.5, pixels[:, 0] + 0.5
+    points = shapely.points(t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f)
+    frame = geopandas.GeoDataFrame(dict(columns), geometry=points, crs=grid.crs_wkt)
+    if suffix == ".geojson" and frame.crs is not None:
+        frame = frame.to_crs("OGC:CRS84")
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        if suffix == ".parquet":
+            frame.to_parquet(part)
+        else:
+            frame.to_file(part, driver=drivers[suffix], layer=path.stem)
+        part.replace(path)
+    except Exception as error:
+        part.unlink(missing_ok=True)
+        msg = f"cannot write {path}: {' '.join(str(error).split())[:200]}"
+        raise OutputError(msg) from error
