@@ -113,10 +113,11 @@ def _window_seconds(plan: RunPlan) -> float:
     shape = (plan.batch_size, len(plan.bands), *plan.tiling.window_shape)
     batch = np.zeros(shape, np.float32)
     count = plan.workers if plan.device.is_cpu else 1
+    crop_px = plan.tiling.halo_px if plan.stitch == "crop" else 0
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(lambda _: predictor.labels(batch, 0), range(count)))
+        list(pool.map(lambda _: predictor.labels(batch, crop_px), range(count)))
         start = time.perf_counter()
-        list(pool.map(lambda _: predictor.labels(batch, 0), range(count)))
+        list(pool.map(lambda _: predictor.labels(batch, crop_px), range(count)))
         spent = time.perf_counter() - start
     return spent / (count * plan.batch_size)
 
