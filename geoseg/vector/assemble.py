@@ -64,7 +64,7 @@ def _features(
     part = slice(corners[0], corners[-1])
     places = regions.places[part]
     rings, corners = rings - first_ring, corners - corners[0]
-    lines = drawing.lines(corners, places, regions.is_node[part])
+    lines = drawing.lines(corners, places, regions.is_node[part], regions.traced)
     offsets, data, bounds = _wkb(rings, *lines, mirrored=drawing.mirrored)
     return Features(
         offsets=offsets,

@@ -52,8 +52,11 @@ class Drawing:
         self.connectivity = 4 if outlines.dissolve else outlines.connectivity
         self._grid, self._smooth = grid, outlines.smooth
         self._simplify_px, self._method = outlines.simplify_px, outlines.method
-        self.traced = CornerMap(width=grid.width) if outlines.simplify_px > 0 else None
-        """What the join must fill for these outlines."""
+
+    @property
+    def simplifies(self) -> bool:
+        """True where outlines need to know every corner near them."""
+        return self._simplify_px > 0
 
     @property
     def multi(self) -> bool:
@@ -88,17 +91,21 @@ class Drawing:
         return (t.a, t.d, t.b, t.e) if self._to is None else self._to.centre_pixel
 
     def lines(
-        self, corners: NDArray[np.int64], places: NDArray[np.int32], is_node: NDArray[np.bool_]
+        self,
+        corners: NDArray[np.int64],
+        places: NDArray[np.int32],
+        is_node: NDArray[np.bool_],
+        traced: CornerMap | None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return rings as first vertices (k + 1,) and world x, y of the vertices (p, 2)."""
         drawn: NDArray[np.int32] | NDArray[np.float64] = places
         if self._smooth:
             is_fixed = is_node | self._on_frame_corner(places)
             corners, drawn = smoothed(corners, places, is_fixed)
-        elif self.traced is not None:
+        elif traced is not None:
             is_fixed = is_node | self._on_frame_corner(places)
             corners, drawn = simplify_arcs(
-                corners, places, is_fixed, self.traced,
+                corners, places, is_fixed, traced,
                 tolerance_px=self._simplify_px, method=self._method,
             )  # fmt: skip
         if self._to is None:

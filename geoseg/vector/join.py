@@ -55,7 +55,7 @@ def join(
         width: Columns of the scene.
         connectivity: 8 puts regions of one class that touch diagonally into one group;
             groups then come in the order described, and are complete.
-        traced: Gets every corner of the scene, before the regions that have it come.
+        traced: Gets every corner of the scene; regions come with it as it is then.
 
     Raises:
         OutputError: The blocks do not tile the scene.
@@ -266,6 +266,7 @@ class _Front:
             places=chosen.places,
             is_node=chosen.is_node,
             groups=groups,
+            traced=None if self._traced is None else self._traced.snapshot(),
         )
 
     def _keep(self, waiting: NDArray[np.uint8], rings: Rings, region: NDArray[np.bool_]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ class CornerMap:
 
     def __init__(self, *, width: int) -> None:
         """Start without corners on a scene of ``width`` columns."""
+        self.guard = threading.Lock()
+        """Held by whoever copies or changes ``words``, if only for a while."""
         self.first_row = 0
         """Row of the scene that the first row of ``words`` is."""
         self.words: NDArray[np.uint64] = np.zeros((0, width // _BITS + 1), dtype=np.uint64)
@@ -38,12 +41,25 @@ class CornerMap:
         missing = int(places[:, 0].max()) + 1 - self.first_row - len(self.words)
         if missing > 0:
             below = np.zeros((missing, self.words.shape[1]), dtype=np.uint64)
-            self.words = np.concatenate([self.words, below])
-        mark_corners(places - np.array([self.first_row, 0], np.int32), self.words)
+            with self.guard:
+                self.words = np.concatenate([self.words, below])
+        with self.guard:
+            mark_corners(places - np.array([self.first_row, 0], np.int32), self.words)
+
+    def snapshot(self) -> CornerMap:
+        """Return the map as it is, for another thread.
+
+        What is added later lies in rows below those of the regions that are complete now.
+        The rows are shared: simplifying takes bits out of them for a while, under the guard.
+        """
+        same = CornerMap.__new__(CornerMap)
+        same.guard, same.first_row, same.words = self.guard, self.first_row, self.words
+        return same
 
     def forget_above(self, row: int) -> None:
         """Forget the corners of all rows above ``row``."""
         gone = min(max(row - self.first_row, 0), len(self.words))
         if gone:
-            self.words = self.words[gone:].copy()
+            with self.guard:
+                self.words = self.words[gone:].copy()
             self.first_row += gone

@@ -18,6 +18,7 @@ from geoseg.vector.dissolve import dissolved
 from geoseg.vector.drawing import Drawing
 from geoseg.vector.features import Features, LayerInfo, to_record_batch
 from geoseg.vector.join import join
+from geoseg.vector.lattice import CornerMap
 from geoseg.vector.postgis import Table, require_free
 from geoseg.vector.strip import Strip
 from geoseg.vector.trace import BlockTrace, trace_block
@@ -83,7 +84,8 @@ def write_polygons(
 
     Features come in one order whatever the height of the strips, so the same map gives
     the same bytes. Memory is bounded by a few strips and what touches their lower edge.
-    Strips are read in a thread of their own, and every target is written in one.
+    Strips are read in a thread of their own, regions are joined in another, and every
+    target is written in one.
     Areas and counts are those of the pixels, however the outlines are drawn.
 
     Args:
@@ -125,11 +127,11 @@ def write_polygons(
         traces,
         height=grid.height,
         width=grid.width,
-        traced=drawing.traced,
+        traced=CornerMap(width=grid.width) if drawing.simplifies else None,
         connectivity=drawing.connectivity,
     )
     features: Iterator[Features] = (
-        part for some in _tidied(regions) for part in assemble(some, drawing, areas)
+        part for some in ahead(_tidied(regions)) for part in assemble(some, drawing, areas)
     )
     if outlines.dissolve:
         decimals = 0 if areas is None else areas.decimals

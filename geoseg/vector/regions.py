@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.vector.lattice import CornerMap
+
 __all__ = ["Regions", "Rings"]
 
 
@@ -34,6 +36,8 @@ class Regions:
     groups: NDArray[np.int64]
     """(g + 1,) index of each group's first region, and the end; a group is one region,
     or with 8-connectivity those that touch diagonally."""
+    traced: CornerMap | None = None
+    """Every corner of the scene in the rows of these regions, where the join was to keep it."""
 
     def __len__(self) -> int:
         return len(self.class_id)

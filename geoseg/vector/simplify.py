@@ -63,5 +63,6 @@ def simplify_arcs(
     by_area = method == "visvalingam"
     limit = 2 * tolerance_px**2 if by_area else tolerance_px
     in_map = places - np.array([traced.first_row, 0], np.int32)
-    kept, begins = simplify_rings(corners, in_map, is_node, traced.words, limit, by_area)
+    with traced.guard:
+        kept, begins = simplify_rings(corners, in_map, is_node, traced.words, limit, by_area)
     return begins, places[kept]

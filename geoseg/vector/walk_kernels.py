@@ -109,6 +109,41 @@ def _is_to_walk(
     return (edges & ~(waiting | done)) >> leaving & 1 == 1 and sides[leaving] >= 0
 
 
+@compiled_into_callers
+def _walks(
+    sides: NDArray[np.int32],
+    edges: NDArray[np.uint8],
+    waiting: NDArray[np.uint8],
+    done: NDArray[np.uint8],
+) -> int:
+    """Return how many steps all closed rings have, chains apart."""
+    n = 0
+    for v in range(len(edges)):
+        for leaving in range(4):
+            n += _is_to_walk(edges[v], waiting[v], done[v], sides[v], leaving)
+    return n
+
+
+@compiled_into_callers
+def _append_chain(
+    link: int,
+    begins: NDArray[np.int64],
+    between: NDArray[np.int32],
+    corners: NDArray[np.int32],
+    is_node: NDArray[np.uint8],
+    n: int,
+) -> int:
+    """Append the corners of a link's chain, if it is one; return the new length."""
+    if link >= UNKNOWN:
+        return n
+    chain, back = (-2 - link) >> 1, (-2 - link) & 1
+    for i in range(begins[chain], begins[chain + 1]):
+        corners[n] = between[begins[chain + 1] - 1 - (i - begins[chain]) if back else i]
+        is_node[n] = 0
+        n += 1
+    return n
+
+
 @compiled(
     "Tuple((int32[:, ::1], uint8[::1], int64[::1], int32[::1], uint8[::1]))"
     "(int32[:, ::1], int32[:, ::1], uint8[::1], int32[:, ::1], uint8[::1], uint8[::1],"
@@ -146,10 +181,7 @@ def walk_rings(
         1 for holes (r,). A ring begins at its first corner by row and column and does
         not repeat it.
     """
-    rings = 0
-    for v in range(len(edges)):
-        for leaving in range(4):
-            rings += _is_to_walk(edges[v], waiting[v], done[v], sides[v], leaving)
+    rings = _walks(sides, edges, waiting, done)
     # Every ring passes a corner that is not in a chain; pages that are not used cost nothing.
     most = rings + 2 * len(between)
     corners, is_node = np.empty((most, 2), dtype=np.int32), np.empty(most, dtype=np.uint8)
@@ -161,22 +193,19 @@ def walk_rings(
             if not _is_to_walk(edges[start], waiting[start], done[start], sides[start], leaving):
                 continue
             first[k], region[k] = n, sides[start, leaving]
-            v, heading = int(start), int(leaving)
+            v, heading, with_chain = int(start), int(leaving), False
             while not done[v] >> heading & 1:
                 done[v] |= 1 << heading
                 corners[n] = places[v]
                 is_node[n] = edges[v] in (7, 11, 13, 14, 15)
                 n += 1
                 link = links[v, heading]
-                if link < UNKNOWN:
-                    chain, back = (-2 - link) >> 1, (-2 - link) & 1
-                    for i in range(begins[chain], begins[chain + 1]):
-                        j = begins[chain + 1] - 1 - (i - begins[chain]) if back else i
-                        corners[n], is_node[n] = between[j], 0
-                        n += 1
+                with_chain |= link < UNKNOWN
+                n = _append_chain(link, begins, between, corners, is_node, n)
                 v, heading = arrival(link, heading, ends)
                 heading = _turn(edges[v], sides[v], heading)
-            _rotate_to_first(corners, is_node, first[k], n)
+            if with_chain:  # else it began there, as corners are walked from in their order
+                _rotate_to_first(corners, is_node, first[k], n)
             hole[k] = corners[first[k] + 1, 0] == corners[first[k], 0]
             k += 1
     first[k] = n

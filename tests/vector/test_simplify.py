@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import geopandas
@@ -204,3 +205,24 @@ def test_the_frame_of_a_map_stays(options: dict[str, object], tmp_path: Path) ->
     )
     ground = shapely.union_all(geopandas.read_parquet(target).geometry)
     assert ground.equals(shapely.box(*grid.bounds))
+
+
+def test_the_corner_map_is_not_copied_while_bits_are_out() -> None:
+    """Simplifying takes bits out and puts them back; the join copies the map in another thread."""
+    traced = CornerMap(width=8)
+    traced.add(np.array([[0, 0], [0, 8], [5, 0], [5, 8]], np.int32))
+    shared = traced.snapshot()
+    ring = np.array([[0, 0], [5, 0], [5, 8], [0, 8]], np.int32)
+    whole = np.array([0, 4])
+
+    def simplify() -> None:
+        simplify_arcs(whole, ring, np.zeros(4, np.bool_), shared, tolerance_px=1.0)
+
+    for work in (lambda: traced.forget_above(1), simplify, lambda: traced.add(ring)):
+        with shared.guard:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join(timeout=0.05)
+            assert thread.is_alive()
+        thread.join(timeout=30)
+        assert not thread.is_alive()
