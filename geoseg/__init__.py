@@ -7,6 +7,7 @@ In Python as on the command line::
     result = geoseg.run("scene.tif", out="scene_map")
     print(result.files["classes"], result.classes)
     geoseg.vectorise("landcover.tif", out="landcover.gpkg", min_area="400m2")
+    geoseg.evaluate("scene_map", reference="labels.tif").evaluation.scores.mean_iou
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
+    from geoseg.run.evaluate import EvaluateResult
     from geoseg.run.events import Progress
     from geoseg.run.pipeline import RunResult
     from geoseg.run.vectorise import VectoriseResult
 
-__all__ = ["__version__", "run", "vectorise"]
+__all__ = ["__version__", "evaluate", "run", "vectorise"]
 
 
 def run(
@@ -82,3 +84,34 @@ def vectorise(
     files = tuple(map(Path, [out] if isinstance(out, str | Path) else out))
     chosen = VectoriseOptions(raster=str(raster), out=files, **options)
     return vectorise_raster(chosen) if progress is None else vectorise_raster(chosen, progress)
+
+
+def evaluate(
+    maps: str | Path | tuple[str | Path, ...] | list[str | Path],
+    *,
+    reference: str | Path | tuple[str | Path, ...] | list[str | Path],
+    **options: Any,  # noqa: ANN401 - the fields of EvaluateOptions, checked there
+) -> EvaluateResult:
+    """Compare maps with what is known of the ground; the same as ``geoseg evaluate``.
+
+    Args:
+        maps: Class raster or rasters, or folders that ``geoseg run`` made.
+        reference: Class raster, polygons or points; one for all maps, or one for each.
+        **options: Fields of ``geoseg.options.EvaluateOptions``, e.g. ``column``, ``match``,
+            ``align``, ``out``.
+
+    Returns:
+        All numbers, and the files where ``out`` was given.
+
+    Raises:
+        GeosegError: In one line what is wrong; ``hint`` tells what to do.
+    """
+    from geoseg.options import EvaluateOptions  # noqa: PLC0415 - keeps "import geoseg" light
+    from geoseg.run.evaluate import evaluate as evaluate_maps  # noqa: PLC0415
+
+    chosen = EvaluateOptions(maps=_texts(maps), references=_texts(reference), **options)
+    return evaluate_maps(chosen)
+
+
+def _texts(paths: str | Path | tuple[str | Path, ...] | list[str | Path]) -> tuple[str, ...]:
+    return tuple(map(str, [paths] if isinstance(paths, str | Path) else paths))

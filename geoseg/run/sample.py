@@ -84,7 +84,7 @@ def draw_sample(options: SampleOptions) -> SampleResult:
 def _located(
     raster: ClassRaster, ids: list[int], ranks: tuple[NDArray[np.int64], ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (row, col) and class of the pixels with given ranks in their class."""
+    """Return (row, col) and class of the pixels with given ranks in their class, in order."""
     places, strata = [], []
     seen = dict.fromkeys(ids, 0)
     with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
@@ -99,4 +99,6 @@ def _located(
                 row, col = np.divmod(found, window.width)
                 places.append(np.stack([row + window.row_off, col + window.col_off], axis=1))
                 strata.append(np.full(len(found), class_id, np.int64))
-    return np.concatenate(places), np.concatenate(strata)
+    found, its_class = np.concatenate(places), np.concatenate(strata)
+    in_order = np.lexsort((found[:, 1], found[:, 0]))
+    return found[in_order], its_class[in_order]

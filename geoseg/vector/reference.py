@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,10 +169,12 @@ def write_points(
         frame = frame.to_crs("OGC:CRS84")
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        if suffix == ".parquet":
-            frame.to_parquet(part)
-        else:
-            frame.to_file(part, driver=drivers[suffix], layer=path.stem)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="'crs' was not provided")
+            if suffix == ".parquet":
+                frame.to_parquet(part)
+            else:
+                frame.to_file(part, driver=drivers[suffix], layer=path.stem)
         part.replace(path)
     except Exception as error:
         part.unlink(missing_ok=True)

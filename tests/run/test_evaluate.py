@@ -1,0 +1,396 @@
+"""Maps against reference rasters, polygons and points."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from shapely.geometry import Point, Polygon, box
+
+from geoseg.accuracy.evaluation import Evaluation
+from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError
+from geoseg.options import EvaluateOptions, SampleOptions
+from geoseg.run import evaluate as room
+from geoseg.run.evaluate import evaluate
+from geoseg.run.sample import draw_sample
+from tests.scenes import NORTH_UP, UTM, write_scene
+
+NAMES = ("building", "land", "road")
+
+
+def class_file(path: Path, classes: np.ndarray, *, names: bool = True, **profile: Any) -> Path:
+    """Write class ids, 255 for nodata, with category names as geoseg keeps them."""
+    chosen = {"nodata": 255, **profile}
+    write_scene(path, classes[None].astype(np.uint8), **chosen)
+    if names:
+        categories = "".join(f"<Category>{name}</Category>" for name in NAMES)
+        path.with_name(f"{path.name}.aux.xml").write_text(
+            f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{categories}</CategoryNames>'
+            "</PAMRasterBand></PAMDataset>"
+        )
+    return path
+
+
+def judged(mapped: Path | str, reference: Path | str, **options: Any) -> Evaluation:
+    chosen = EvaluateOptions(maps=(str(mapped),), references=(str(reference),), **options)
+    return evaluate(chosen).evaluation
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[np.ndarray, np.ndarray, Path, Path]:
+    rng = np.random.default_rng(0)
+    truth = np.kron(rng.integers(0, 3, (10, 12)), np.ones((12, 12), int)).astype(np.uint8)
+    mapped = np.where(rng.random(truth.shape) < 0.8, truth, rng.integers(0, 3, truth.shape))
+    mapped[:5, :7] = 255
+    truth[100:, 100:] = 255
+    return (
+        mapped,
+        truth,
+        class_file(tmp_path / "map.tif", mapped),
+        class_file(tmp_path / "truth.tif", truth),
+    )
+
+
+def by_hand(mapped: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    both = (mapped < 255) & (truth < 255)
+    return np.array(
+        [[np.sum(both & (mapped == i) & (truth == j)) for j in range(3)] for i in range(3)]
+    )
+
+
+# Rasters --------------------------------------------------------------------------------
+
+
+def test_every_pixel_with_a_reference_is_compared(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped, truth, map_file, truth_file = pair
+    found = judged(map_file, truth_file)
+    np.testing.assert_array_equal(found.matrix, by_hand(mapped, truth))
+    assert found.class_names == NAMES
+    assert found.kind == "pixels"
+    assert found.calibration is found.stratified is None
+    # Strips of any height give the same numbers, borders included.
+    monkeypatch.setattr(room, "_STRIP_PX", 1)
+    monkeypatch.setattr(room, "_LEAST_ROWS", 7)
+    again = judged(map_file, truth_file)
+    assert again.as_json() == found.as_json()
+
+
+def test_a_reference_of_the_same_lattice_is_placed_not_resampled(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, truth, map_file, _ = pair
+    part = truth[30:90, 20:80]
+    placed = NORTH_UP @ Affine.translation(20, 30)
+    file = class_file(tmp_path / "part.tif", part, transform=placed)
+    only = np.full_like(truth, 255)
+    only[30:90, 20:80] = part
+    np.testing.assert_array_equal(judged(map_file, file).matrix, by_hand(mapped, only))
+    beyond = class_file(
+        tmp_path / "beyond.tif", truth, transform=NORTH_UP @ Affine.translation(-50, 100)
+    )
+    moved = np.full_like(truth, 255)
+    moved[100:, :94] = truth[:20, 50:]
+    np.testing.assert_array_equal(judged(map_file, beyond).matrix, by_hand(mapped, moved))
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs", "why"),
+    [
+        (NORTH_UP @ Affine.translation(0.3, 0), UTM, "a part of a pixel off"),
+        (NORTH_UP @ Affine.scale(2), UTM, "the map's"),
+        (NORTH_UP, "EPSG:32633", "another CRS"),
+    ],
+)
+def test_other_grids_are_refused_and_aligned_on_request(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+    tmp_path: Path,
+    transform: Affine,
+    crs: str,
+    why: str,
+) -> None:
+    mapped, truth, map_file, _ = pair
+    file = class_file(tmp_path / "other.tif", truth, transform=transform, crs=crs)
+    with pytest.raises(MismatchError, match=why) as refusal:
+        judged(map_file, file)
+    assert "--align nearest" in refusal.value.hint
+    if crs != UTM:
+        return
+    found = judged(map_file, file, align="nearest")
+    col, row = np.meshgrid(np.arange(144) + 0.5, np.arange(120) + 0.5)
+    x, y = NORTH_UP @ (col, row)
+    there = ~transform @ (x, y)
+    at = [np.floor(v + 1e-9).astype(int) for v in (there[1], there[0])]
+    inside = (at[0] >= 0) & (at[0] < 120) & (at[1] >= 0) & (at[1] < 144)
+    seen = np.where(inside, truth[np.clip(at[0], 0, 119), np.clip(at[1], 0, 143)], 255)
+    np.testing.assert_array_equal(found.matrix, by_hand(mapped, seen))
+
+
+def test_numbers_of_the_reference_are_matched_as_told(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, truth, map_file, _ = pair
+    theirs = np.select([truth == 0, truth == 1, truth == 2], [11, 12, 13], 255)
+    file = class_file(tmp_path / "theirs.tif", theirs, names=False)
+    with pytest.raises(MismatchError, match="'11', which is no class of the map"):
+        judged(map_file, file)
+    found = judged(map_file, file, match="11=building,12=1,13=")
+    only = np.where(truth == 2, 255, truth)
+    np.testing.assert_array_equal(found.matrix, by_hand(mapped, only))
+
+
+def test_one_number_with_two_names_is_refused(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+) -> None:
+    *_, map_file, truth_file = pair
+    aux = truth_file.with_name(f"{truth_file.name}.aux.xml")
+    aux.write_text(aux.read_text().replace("road", "water"))
+    with pytest.raises(MismatchError, match="class 2 is 'road' in the map and 'water'"):
+        judged(map_file, truth_file)
+    assert judged(map_file, truth_file, match="water=road").compared > 0
+
+
+def test_the_confidence_beside_a_map_is_judged(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, truth, _, truth_file = pair
+    folder = tmp_path / "scene_geoseg"
+    folder.mkdir()
+    class_file(folder / "classes.tif", mapped)
+    sure = np.where(mapped == truth, 225, 50)
+    sure[mapped == 255] = 255
+    write_scene(folder / "confidence.tif", sure[None].astype(np.uint8), nodata=255)
+    found = judged(folder, truth_file).calibration
+    assert found is not None
+    right, wrong = (b for b in sorted(found.bins, key=lambda b: -b.low))
+    assert (right.confidence, right.accuracy) == (0.9, 1.0)
+    assert (wrong.confidence, wrong.accuracy) == (0.2, 0.0)
+    share = right.px_count / (right.px_count + wrong.px_count)
+    assert found.expected_error == pytest.approx(0.1 * share + 0.2 * (1 - share))
+
+
+def test_several_maps_are_one_evaluation(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+) -> None:
+    *_, map_file, truth_file = pair
+    one = judged(map_file, truth_file)
+    two = evaluate(
+        EvaluateOptions(maps=(str(map_file),) * 2, references=(str(truth_file),))
+    ).evaluation
+    np.testing.assert_array_equal(two.matrix, 2 * one.matrix)
+    assert two.boundary == one.boundary
+    with pytest.raises(OptionError, match="3 maps and 2 references"):
+        evaluate(EvaluateOptions(maps=("a",) * 3, references=("b",) * 2))
+
+
+# Polygons -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+def test_polygons_are_compared_where_they_hold_pixel_centres(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, crs: str
+) -> None:
+    mapped, _, map_file, _ = pair
+
+    def area(left: float, top: float, right: float, bottom: float) -> Polygon:
+        return box(*(NORTH_UP @ (left, bottom)), *(NORTH_UP @ (right, top)))
+
+    frame = geopandas.GeoDataFrame(
+        {"land_use": ["Building", "road", "not known"]},
+        geometry=[area(10.2, 5.2, 40.6, 30.4), area(60, 40, 80, 200), area(0, 0, 5, 5)],
+        crs=UTM,
+    ).to_crs(crs)
+    file = tmp_path / "참조 자료.gpkg"
+    frame.to_file(file)
+    truth = np.full_like(mapped, 255)
+    truth[5:30, 10:41] = 0
+    truth[40:, 60:80] = 2
+    found = judged(map_file, file, column="land_use", match="not known=")
+    expected = by_hand(mapped, truth)
+    if crs == UTM:
+        np.testing.assert_array_equal(found.matrix, expected)
+    else:  # straight lines in degrees are not quite straight in metres
+        assert abs(found.matrix - expected).sum() <= 0.01 * expected.sum()
+
+
+# Points ---------------------------------------------------------------------------------
+
+
+def test_points_are_drawn_labelled_and_judged(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, truth, map_file, _ = pair
+    truth = np.where(truth == 255, 1, truth)
+    file = tmp_path / "points.gpkg"
+    drawn = draw_sample(SampleOptions(map=str(map_file), out=file, points=600, least=80))
+    assert sum(drawn.points) == 600
+    assert drawn.class_names == NAMES
+    frame = geopandas.read_file(file)
+    col, row = ~NORTH_UP @ (frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy())
+    np.testing.assert_allclose([col % 1, row % 1], 0.5, atol=1e-6)
+    at = row.astype(int), col.astype(int)
+    assert len(set(zip(*at, strict=True))) == 600
+    np.testing.assert_array_equal(mapped[at], frame["stratum"])
+    assert np.bincount(frame["stratum"]).tolist() == list(drawn.points)
+    assert (np.diff(frame["stratum"]) != 0).mean() > 0.4  # in no order
+    frame["reference"] = [NAMES[k] for k in truth[at]]
+    frame.loc[:9, "reference"] = None
+    frame.to_file(file)
+    found = judged(map_file, file)
+    assert (found.kind, found.compared, found.left_out) == ("points", 590, 10)
+    used = np.arange(600) >= 10
+    pairs = mapped[at][used], truth[at][used]
+    np.testing.assert_array_equal(
+        found.matrix,
+        [[np.sum((pairs[0] == i) & (pairs[1] == j)) for j in range(3)] for i in range(3)],
+    )
+    known = mapped < 255
+    assert found.strata_px == tuple(np.bincount(mapped[known]).tolist())
+    assert found.stratified is not None
+    # Pixel by pixel, the map agrees so often; the estimate lies within three of its errors.
+    overall = found.stratified.overall
+    assert abs(overall.value - (mapped == truth)[known].mean()) < 3 * overall.standard_error
+    assert found.as_json()["area_adjusted"]["classes"][0]["area_m2"]["value"] == pytest.approx(
+        found.stratified.area_share[0].value * known.sum() * found.pixel_m2
+    )
+
+
+def test_the_same_seed_draws_the_same_points_whatever_the_strips(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    *_, map_file, _ = pair
+
+    def drawn(name: str, seed: int) -> np.ndarray:
+        file = tmp_path / f"{name}.geojson"
+        draw_sample(SampleOptions(map=str(map_file), out=file, points=200, seed=seed))
+        return geopandas.read_file(file).geometry.to_wkb().to_numpy()
+
+    first, other = drawn("a", 1), drawn("b", 2)
+    monkeypatch.setattr(room, "_STRIP_PX", 1)
+    monkeypatch.setattr(room, "_LEAST_ROWS", 11)
+    assert (drawn("c", 1) == first).all()
+    assert (other != first).any()
+
+
+def test_points_of_another_map_are_refused(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, truth_file = pair
+    file = tmp_path / "points.gpkg"
+    draw_sample(SampleOptions(map=str(map_file), out=file, points=300))
+    frame = geopandas.read_file(file)
+    frame["reference"] = "land"
+    frame.to_file(file)
+    with pytest.raises(MismatchError, match="was drawn from class"):
+        judged(truth_file, file)
+    with pytest.raises(OutputError, match="is there already"):
+        draw_sample(SampleOptions(map=str(map_file), out=file))
+
+
+# What comes out, and what is wrong -------------------------------------------------------
+
+
+def test_the_report_holds_all_numbers_and_is_not_replaced(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, truth_file = pair
+    out = tmp_path / "report <1>"
+    options = EvaluateOptions(maps=(str(map_file),), references=(str(truth_file),), out=out)
+    result = evaluate(options)
+    record = json.loads(result.files["json"].read_text())
+    assert record["mean_iou"] == result.evaluation.scores.mean_iou
+    page = result.files["report"].read_text()
+    assert f"{result.evaluation.scores.mean_iou:.3f}" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("https://doi.org", "")
+    for count in result.evaluation.matrix.ravel():
+        assert f">{count:,}</td>" in page
+    with pytest.raises(OutputError, match="holds an evaluation already"):
+        evaluate(options)
+
+
+def test_names_in_the_report_are_text() -> None:
+    from geoseg.accuracy.evaluation import Tally
+    from geoseg.accuracy.report_page import report_page
+
+    tally = Tally()
+    tally.add_pairs(np.array([0, 1, 1]), np.array([0, 1, 0]), np.array([200, 250, 255], np.uint8))
+    page = report_page(tally.evaluation({0: "<b>x", 1: "y"}, boundary_px=2), ["<i>.tif"], ["r"])
+    assert "<b>x" not in page
+    assert "<i>.tif" not in page
+    assert "&lt;b&gt;x" in page
+
+
+def far_away(folder: Path) -> Path:
+    path = folder / "far.gpkg"
+    frame = geopandas.GeoDataFrame({"class": ["land"]}, geometry=[box(0, 0, 1, 1)], crs=UTM)
+    frame.to_file(path)
+    return path
+
+
+def mixed(folder: Path) -> Path:
+    path = folder / "mixed.gpkg"
+    shapes = [Point(0, 0), box(0, 0, 1, 1)]
+    geopandas.GeoDataFrame({"class": ["land"] * 2}, geometry=shapes, crs=UTM).to_file(path)
+    return path
+
+
+def unclear(folder: Path) -> Path:
+    path = folder / "unclear.gpkg"
+    columns = {"a": [1], "b": [2]}
+    geopandas.GeoDataFrame(columns, geometry=[box(0, 0, 1, 1)], crs=UTM).to_file(path)
+    return path
+
+
+def no_vector(folder: Path) -> Path:
+    path = folder / "broken.gpkg"
+    path.write_text("nothing")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (far_away, "no pixel of the maps has a reference"),
+        (mixed, "expected polygons, or points"),
+        (unclear, "which column .* holds the class"),
+        (no_vector, "cannot read the reference"),
+        (lambda folder: folder / "missing.tif", "there is no file"),
+    ],
+)
+def test_a_bad_reference_gets_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, make: Any, words: str
+) -> None:
+    *_, map_file, _ = pair
+    out = tmp_path / "out"
+    with pytest.raises(GeosegError, match=words) as refusal:
+        judged(map_file, make(tmp_path), out=out)
+    assert "\n" not in str(refusal.value)
+    assert not out.exists()
+
+
+def test_a_map_without_a_crs_has_no_areas(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, *_ = pair
+    bare = class_file(tmp_path / "bare.tif", mapped, crs=None)
+    file = tmp_path / "p.gpkg"
+    draw_sample(SampleOptions(map=str(bare), out=file, points=300))
+    frame = geopandas.read_file(file)
+    frame["reference"] = frame["stratum"].astype(float)  # ids, as a spreadsheet returns them
+    with pytest.warns(UserWarning, match="crs"):
+        frame.to_file(file)
+    with rasterio.open(bare) as dataset:
+        assert dataset.crs is None
+    found = judged(bare, file)
+    assert found.pixel_m2 is None
+    assert found.scores.overall == 1
