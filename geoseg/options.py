@@ -235,9 +235,11 @@ class EvaluateOptions:
     """Options of ``geoseg evaluate``; every field has the default of its flag."""
 
     maps: tuple[str, ...]
-    """Class rasters, or folders that ``geoseg run`` made."""
+    """Class rasters, or folders that ``geoseg run`` made; with ``model``, scenes."""
     references: tuple[str, ...]
     """Class raster, polygons or points; one for all maps, or one for each."""
+    model: str | None = None
+    """Map the scenes with this model first, and judge that."""
     out: Path | None = None
     """Folder for ``evaluation.json`` and ``report.html``."""
     band: int | None = None

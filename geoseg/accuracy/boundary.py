@@ -8,6 +8,7 @@ the part of the map's border pixels that lie near the reference's, recall the re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,56 +54,81 @@ def boundary_reach_px(tolerance_px: int) -> int:
 
 
 def boundary_counts(
-    mapped: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
+    mapped: NDArray[np.integer[Any]],
+    reference: NDArray[np.integer[Any]],
     known: NDArray[np.bool_],
     tolerance_px: int,
     margin_px: tuple[int, int],
-) -> BoundaryCounts:
-    """Count border pixels of one class in the inner rows of a strip.
+) -> dict[int, BoundaryCounts]:
+    """Count border pixels of every class in the inner rows of a strip.
 
-    A border pixel is of the class, and one of its four neighbours is known and is not. What
-    is not known, in the map or the reference, has no border of its own.
+    A border pixel has one of its four neighbours in another class. What is not known, in
+    the map or the reference, is no neighbour.
 
     Args:
-        mapped: (row, col) True where the map says the class.
-        reference: (row, col) the same of the reference.
+        mapped: (row, col) class ids of the map.
+        reference: (row, col) class ids of the reference.
         known: (row, col) True where both say anything.
         tolerance_px: How far apart two border pixels may be, in a straight line.
         margin_px: Rows above and below that belong to other strips,
             ``boundary_reach_px`` of them unless the map ends there.
+
+    Returns:
+        Class id to counts, for classes with a border.
     """
     ours, theirs = _border(mapped, known), _border(reference, known)
-    near_ours, near_theirs = _grown(ours, tolerance_px), _grown(theirs, tolerance_px)
+    total: dict[int, BoundaryCounts] = {}
     inner = slice(margin_px[0], len(mapped) - margin_px[1])
-    return BoundaryCounts(
-        mapped=int(np.count_nonzero(ours[inner])),
-        mapped_near=int(np.count_nonzero((ours & near_theirs)[inner])),
-        reference=int(np.count_nonzero(theirs[inner])),
-        reference_near=int(np.count_nonzero((theirs & near_ours)[inner])),
-    )
+    for one, its_class, other, other_class, is_map in (
+        (ours, mapped, theirs, reference, True),
+        (theirs, reference, ours, mapped, False),
+    ):
+        at = np.flatnonzero(one[inner]) + margin_px[0] * mapped.shape[1]
+        classes = its_class.ravel()[at]
+        near = _near(at, classes, other, other_class, tolerance_px)
+        for class_id in np.unique(classes).tolist():
+            mine = classes == class_id
+            n, n_near = int(mine.sum()), int(near[mine].sum())
+            counts = BoundaryCounts(n, n_near) if is_map else BoundaryCounts(0, 0, n, n_near)
+            total[class_id] = total.get(class_id, BoundaryCounts()) + counts
+    return total
 
 
-def _border(inside: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    inside = inside & known
-    other = known & ~inside
-    touched = np.zeros_like(inside)
-    touched[1:] |= other[:-1]
-    touched[:-1] |= other[1:]
-    touched[:, 1:] |= other[:, :-1]
-    touched[:, :-1] |= other[:, 1:]
-    return inside & touched
+def _border(classes: NDArray[np.integer[Any]], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (row, col) True where a neighbour is known and of another class."""
+    found = np.zeros_like(known)
+    for axis in (0, 1):
+        first, second = _pairs(axis)
+        differ = (classes[first] != classes[second]) & known[first] & known[second]
+        found[first] |= differ
+        found[second] |= differ
+    return found
 
 
-def _grown(mask: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
-    """Return what lies within a radius of a True pixel."""
-    found = np.zeros_like(mask)
-    height, width = mask.shape
-    for row in range(-radius_px, radius_px + 1):
-        for col in range(-radius_px, radius_px + 1):
-            if row**2 + col**2 > radius_px**2 or abs(row) >= height or abs(col) >= width:
+def _pairs(axis: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the slices of all pixels that have a next one along an axis, and of those."""
+    ahead, behind, whole = slice(None, -1), slice(1, None), slice(None)
+    return ((ahead, whole), (behind, whole)) if axis == 0 else ((whole, ahead), (whole, behind))
+
+
+def _near(
+    at: NDArray[np.intp],
+    classes: NDArray[np.integer[Any]],
+    border: NDArray[np.bool_],
+    border_class: NDArray[np.integer[Any]],
+    radius_px: int,
+) -> NDArray[np.bool_]:
+    """Tell which of some pixels (flat indices) have a border of their class within a radius."""
+    height, width = border.shape
+    row, col = np.divmod(at, width)
+    found = np.zeros(len(at), np.bool_)
+    for down in range(-radius_px, radius_px + 1):
+        for right in range(-radius_px, radius_px + 1):
+            if down**2 + right**2 > radius_px**2:
                 continue
-            found[max(row, 0) : height + min(row, 0), max(col, 0) : width + min(col, 0)] |= mask[
-                max(-row, 0) : height + min(-row, 0), max(-col, 0) : width + min(-col, 0)
-            ]
+            inside = (row + down >= 0) & (row + down < height)
+            inside &= (col + right >= 0) & (col + right < width)
+            there = np.where(inside, at + down * width + right, at)
+            hit = border.ravel()[there] & (border_class.ravel()[there] == classes)
+            found |= inside & hit
     return found

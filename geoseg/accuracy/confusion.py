@@ -7,11 +7,14 @@ Rows are the classes of the map, columns those of the reference, as in Olofsson 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassScores", "Scores", "confusion_matrix", "scores"]
+__all__ = ["ClassScores", "Scores", "confusion_matrix", "occurring", "places_of", "scores"]
+
+_MOST_COUNTED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,31 @@ def confusion_matrix(
     pairs = mapped.astype(np.int64) * n_classes + reference
     counts: NDArray[np.int64] = np.bincount(pairs, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes)
+
+
+def occurring(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return the different numbers among many, sorted; fast where they are small."""
+    if not values.size:
+        return np.empty(0, np.int64)
+    low, high = int(values.min()), int(values.max())
+    if high - low > _MOST_COUNTED:
+        return np.unique(values).astype(np.int64)
+    present = np.zeros(high - low + 1, np.bool_)
+    present[values.ravel() - low] = True
+    return np.flatnonzero(present) + low
+
+
+def places_of(values: NDArray[np.integer[Any]], ids: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return where each value stands among sorted ids, all of which it is one of."""
+    if not len(ids):
+        return np.zeros(values.shape, np.intp)
+    low, high = int(ids[0]), int(ids[-1])
+    if high - low > _MOST_COUNTED:
+        return np.searchsorted(ids, values)
+    table = np.zeros(high - low + 1, np.intp)
+    table[ids - low] = np.arange(len(ids))
+    found: NDArray[np.intp] = table[values - low]
+    return found
 
 
 def scores(matrix: NDArray[np.int64]) -> Scores:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.accuracy.boundary import BoundaryCounts
 from geoseg.accuracy.calibration import Calibration, calibration
-from geoseg.accuracy.confusion import Scores, confusion_matrix, scores
+from geoseg.accuracy.confusion import Scores, confusion_matrix, occurring, places_of, scores
 from geoseg.accuracy.stratified import Estimate, StratifiedAccuracy, stratified_accuracy
 
 __all__ = ["Evaluation", "Tally"]
@@ -146,8 +146,8 @@ class Tally:
         """Count pixels or points (n,) by their class ids; confidence 0..250, 255 for none."""
         if not mapped.size:
             return
-        ids, place = np.unique(np.concatenate([mapped, reference]), return_inverse=True)
-        counts = confusion_matrix(place[: mapped.size], place[mapped.size :], len(ids))
+        ids = np.union1d(occurring(mapped), occurring(reference))
+        counts = confusion_matrix(places_of(mapped, ids), places_of(reference, ids), len(ids))
         for i, j in zip(*np.nonzero(counts), strict=True):
             pair = int(ids[i]), int(ids[j])
             self._pairs[pair] = self._pairs.get(pair, 0) + int(counts[i, j])
@@ -157,9 +157,10 @@ class Tally:
             self._right += _histogram(confidence[known & agree])
             self._wrong += _histogram(confidence[known & ~agree])
 
-    def add_border(self, class_id: int, counts: BoundaryCounts) -> None:
-        """Add a strip's border pixels of one class."""
-        self._borders[class_id] = self._borders.get(class_id, BoundaryCounts()) + counts
+    def add_borders(self, counts: Mapping[int, BoundaryCounts]) -> None:
+        """Add a strip's border pixels by class id."""
+        for class_id, found in counts.items():
+            self._borders[class_id] = self._borders.get(class_id, BoundaryCounts()) + found
 
     def evaluation(
         self,

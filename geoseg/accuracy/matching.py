@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
 
 __all__ = ["Matching", "parse_match"]
@@ -90,12 +91,14 @@ class Matching:
             values: (row, col) numbers of the reference.
             valid: (row, col) where they mean anything.
         """
-        occurring, place = np.unique(values[valid], return_inverse=True)
-        ids = [self.class_id(int(value)) for value in occurring]
+        chosen = values[valid]
+        numbers = occurring(chosen)
+        place = places_of(chosen, numbers)
+        ids = [self.class_id(int(value)) for value in numbers]
         table = np.array([0 if i is None else i for i in ids], dtype=np.int64)
         kept = np.array([i is not None for i in ids], dtype=np.bool_)
         found, known = np.zeros_like(values), np.zeros_like(valid)
-        if len(occurring):
+        if len(numbers):
             found[valid], known[valid] = table[place], kept[place]
         return found, known
 

@@ -30,6 +30,7 @@ Examples:
   geoseg evaluate classes.tif --reference parcels.gpkg --column land_use \\
       --match "forest=vegetation,meadow=vegetation,road=road,other="
   geoseg evaluate town_geoseg --reference points.gpkg --out accuracy
+  geoseg evaluate scene.tif --model my_model --reference labels.tif
   geoseg evaluate a_geoseg b_geoseg --reference a.tif --reference b.tif --json
 
 \b
@@ -46,6 +47,8 @@ Points ('geoseg sample' draws them): accuracy and class areas of the whole map w
     help="Class raster, polygons or points that say what is so. One for all maps, or repeated, "
     "one for each.",
 )  # fmt: skip
+@click.option("--model", metavar="NAME|DIR",
+              help="MAPs are scenes: map them with this model first, and judge that.")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR",
     help="Folder for evaluation.json and report.html. [default: the table alone]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
+from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
 from geoseg.accuracy.matching import Matching, parse_match
 from geoseg.accuracy.report_page import report_page
 from geoseg.errors import MismatchError, OptionError, OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
-from geoseg.options import EvaluateOptions
+from geoseg.options import EvaluateOptions, RunOptions
 from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt
 from geoseg.raster.class_raster import (
     ClassRaster,
@@ -28,12 +30,13 @@ from geoseg.raster.class_raster import (
     open_confidence,
 )
 from geoseg.raster.read import SceneReader
+from geoseg.run.pipeline import run
 from geoseg.run.store import write_atomically
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
 __all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
 
-_STRIP_PX: Final = 16_000_000
+_STRIP_PX: Final = 4_000_000
 _MAP_NAME: Final = "classes.tif"
 _CONFIDENCE_NAME: Final = "confidence.tif"
 _LEAST_ROWS: Final = 64
@@ -76,10 +79,34 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     if len(references) != len(options.maps):
         msg = f"{len(options.maps)} maps and {len(references)} references"
         raise OptionError(msg, hint="Give one reference for all maps, or one for each.")
+    with _maps(options) as maps:
+        found = _evaluation(options, maps, references)
+    return EvaluateResult(evaluation=found, files=_write(found, options))
+
+
+@contextmanager
+def _maps(options: EvaluateOptions) -> Iterator[tuple[str, ...]]:
+    """Yield the maps; with a model, those that it makes of the scenes."""
+    if options.model is None:
+        yield options.maps
+        return
+    with tempfile.TemporaryDirectory(prefix="geoseg-evaluate-") as folder:
+        maps = []
+        for number, scene in enumerate(options.maps):
+            place = Path(folder) / str(number)
+            run(RunOptions(scene=scene, model=options.model, out=place, formats=()))
+            maps.append(str(place))
+        yield tuple(maps)
+
+
+def _evaluation(
+    options: EvaluateOptions, maps: tuple[str, ...], references: tuple[str, ...]
+) -> Evaluation:
+    """Compare each map with its reference."""
     tally, names, strata, left_out = Tally(), dict[int, str](), dict[int, int](), 0
     areas_px: list[tuple[float, int]] = []
     kinds = set()
-    for address, reference in zip(options.maps, references, strict=True):
+    for address, reference in zip(maps, references, strict=True):
         judged = _open_map(address, options)
         names |= dict(judged.raster.names)
         shapes = _shapes(reference, judged.grid, options.column)
@@ -106,7 +133,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     if not found.compared:
         msg = "no pixel of the maps has a reference"
         raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
-    return EvaluateResult(evaluation=found, files=_write(found, options))
+    return found
 
 
 def map_file(address: str) -> str:
@@ -153,9 +180,11 @@ def class_counts(raster: ClassRaster) -> dict[int, int]:
     with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
         for window in strips(raster.scene.grid):
             box = reader.read(window)
-            ids, numbers = np.unique(box.values[0][box.valid], return_counts=True)
+            values = box.values[0][box.valid].astype(np.int64)
+            ids = occurring(values)
+            numbers = np.bincount(places_of(values, ids), minlength=len(ids))
             for i, n in zip(ids.tolist(), numbers.tolist(), strict=True):
-                counts[int(i)] = counts.get(int(i), 0) + n
+                counts[i] = counts.get(i, 0) + n
     return counts
 
 
@@ -194,11 +223,9 @@ def _add_pixels(
                 None if confidence is None else confidence[chosen],
             )
             margin = strip.row_off - wide.row_off, wide.row_end - strip.row_end
-            occurring = np.unique(np.concatenate([mapped.values[both], known.values[both]]))
-            for class_id in occurring.tolist() if len(occurring) > 1 else ():
-                ours, theirs = (pixels.values == class_id for pixels in (mapped, known))
-                counts = boundary_counts(ours, theirs, both, options.boundary_px, margin)
-                tally.add_border(int(class_id), counts)
+            tally.add_borders(
+                boundary_counts(mapped.values, known.values, both, options.boundary_px, margin)
+            )
 
 
 @contextmanager
@@ -332,7 +359,12 @@ def _write(found: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
     if options.out is None:
         return {}
     files = {"json": options.out / "evaluation.json", "report": options.out / "report.html"}
-    record = {"maps": list(options.maps), "references": list(options.references), **found.as_json()}
+    record = {
+        "maps": list(options.maps),
+        "model": options.model,
+        "references": list(options.references),
+        **found.as_json(),
+    }
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from geoseg.accuracy.confusion import confusion_matrix, scores
+from geoseg.accuracy.confusion import confusion_matrix, occurring, places_of, scores
 
 
 def test_measures_are_those_of_scikit_learn() -> None:
@@ -50,3 +50,12 @@ def test_what_does_not_occur_has_no_measure() -> None:
     assert found.mean_iou == (3 / 4 + 0) / 2
     empty = scores(np.zeros((2, 2), np.int64))
     assert empty.overall is empty.mean_iou is empty.mean_f1 is None
+
+
+@pytest.mark.parametrize("spread", [10, 10**12])
+def test_numbers_are_found_and_placed_like_numpy_does(spread: int) -> None:
+    values = np.random.default_rng(0).integers(-spread, spread, 1000)
+    ids, place = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(occurring(values), ids)
+    np.testing.assert_array_equal(places_of(values, ids), place)
+    assert occurring(values[:0]).size == places_of(values[:0], ids[:0]).size == 0

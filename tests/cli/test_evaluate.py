@@ -19,12 +19,30 @@ def test_a_map_that_is_the_reference(geoseg: Geoseg, tmp_path: Path) -> None:
     found = geoseg("evaluate", LABELS / "town.tif", "--reference", LABELS / "town.tif",
                    "--out", out)  # fmt: skip
     assert found.code == 0, found.err
-    for words in ("boundary F", "mean IoU     1.000", "overall      1.000", str(out / "report.html")):
+    for words in (
+        "boundary F",
+        "mean IoU     1.000",
+        "overall      1.000",
+        str(out / "report.html"),
+    ):
         assert words in found.out
     again = geoseg("evaluate", LABELS / "town.tif", "--reference", LABELS / "town.tif",
                    "--out", out)  # fmt: skip
     assert again.code == 1
     assert "--overwrite" in again.err
+
+
+def test_a_model_is_judged_by_a_scene(geoseg: Geoseg, model_folder: Path, tmp_path: Path) -> None:
+    """The same as mapping the scene and judging the folder."""
+    scene = LABELS.parent / "coast.tif"
+    said = ("--reference", LABELS / "coast.tif", "--match", "0=1,1=2,2=7,3=,4=", "--json")
+    direct = geoseg("evaluate", scene, "--model", model_folder, *said)
+    assert direct.code == 0, direct.err
+    folder = tmp_path / "map"
+    assert geoseg("run", scene, "--model", model_folder, "--out", folder, "-q").code == 0
+    later = geoseg("evaluate", folder, *said)
+    assert direct.out == later.out
+    assert json.loads(direct.out)["compared"] > 1000
 
 
 def test_one_event_with_all_numbers(geoseg: Geoseg) -> None:
