@@ -306,6 +306,9 @@ class SampleOptions:
         if self.least < _LEAST_POINTS:
             msg = f"--least must be at least {_LEAST_POINTS}, got {self.least}"
             raise OptionError(msg, hint="A class with one point has no interval.")
+        if self.seed < 0:
+            msg = f"--seed must not be negative, got {self.seed}"
+            raise OptionError(msg)
         for name in ("standard_error", "expected_accuracy"):
             if not 0 < getattr(self, name) < 1:
                 msg = f"--{name.replace('_', '-')} must lie between 0 and 1"

@@ -25,7 +25,8 @@ def needed_points(
     """
     spread = np.sqrt(expected_users * (1 - expected_users))
     weight = strata_px / strata_px.sum()
-    return int(np.ceil((weight.sum() * spread / standard_error) ** 2))
+    wanted = (weight.sum() * spread / standard_error) ** 2
+    return int(min(np.ceil(wanted), strata_px.sum()))
 
 
 def allocate(strata_px: NDArray[np.int64], n_points: int, least: int) -> NDArray[np.int64]:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from geoseg.accuracy.boundary import BoundaryCounts
 from geoseg.accuracy.calibration import Calibration, calibration
 from geoseg.accuracy.confusion import Scores, confusion_matrix, occurring, places_of, scores
-from geoseg.accuracy.stratified import Estimate, StratifiedAccuracy, stratified_accuracy
+from geoseg.accuracy.stratified import (
+    Estimate,
+    StratifiedAccuracy,
+    lacking_points,
+    stratified_accuracy,
+)
+from geoseg.errors import OptionError
 
 __all__ = ["Evaluation", "Tally"]
 
@@ -157,6 +163,11 @@ class Tally:
             self._right += _histogram(confidence[known & agree])
             self._wrong += _histogram(confidence[known & ~agree])
 
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing was compared."""
+        return not self._pairs
+
     def add_borders(self, counts: Mapping[int, BoundaryCounts]) -> None:
         """Add a strip's border pixels by class id."""
         for class_id, found in counts.items():
@@ -189,6 +200,13 @@ class Tally:
         for (mapped, reference), count in self._pairs.items():
             matrix[ids.index(mapped), ids.index(reference)] = count
         strata: Sequence[int] = [(strata_px or {}).get(i, 0) for i in ids]
+        if strata_px is not None:
+            lacking = lacking_points(matrix, np.array(strata, np.int64))
+            if len(lacking):
+                k = lacking[0]
+                name, n = names.get(ids[k], str(ids[k])), int(matrix[k].sum())
+                msg = f"class {name!r} of the map has {n} labelled points, expected at least 2"
+                raise OptionError(msg, hint="Every class that the map shows needs points.")
         return Evaluation(
             kind="pixels" if strata_px is None else "points",
             class_ids=ids,

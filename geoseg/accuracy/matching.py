@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
 
-__all__ = ["Matching", "parse_match"]
+__all__ = ["Matching", "parse_match", "whole_number"]
 
 _LISTED = 12
+_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0+)?")
 
 
 def parse_match(text: str | None) -> dict[str, str]:
@@ -26,6 +28,8 @@ def parse_match(text: str | None) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for part in (text or "").split(",") if text else ():
+        if not part.strip():
+            continue
         left, sign, right = part.partition("=")
         if not sign or not left.strip():
             msg = f"--match {part!r} is not of the form VALUE=CLASS"
@@ -44,6 +48,8 @@ class Matching:
     """What the user says: value or name of the reference to id or name of the map, or ''."""
     reference_names: Mapping[int, str] = field(default_factory=dict)
     """What the reference calls its own numbers."""
+    any_number: bool = False
+    """The map has no names: every number is a class, also one that the map missed."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean two things."""
@@ -58,26 +64,38 @@ class Matching:
     def class_id(self, value: float | str) -> int | None:
         """Return the map's class id for a value of the reference; None to leave it out.
 
+        What the user says comes first, then the number, then the reference's own name for it.
+
         Raises:
             MismatchError: The map has no such class.
         """
         text = _as_text(value)
-        names = [text]
-        if text.lstrip("-").isdigit() and int(text) in self.reference_names:
-            names.append(self.reference_names[int(text)])
-        for name in names:
-            if name in self.told:
-                return None if not self.told[name] else self._known(self.told[name])
-        return self._known(text)
+        number = whole_number(text)
+        name = None if number is None else self.reference_names.get(number)
+        for called in (text, name):
+            if called is not None and called in self.told:
+                told = self.told[called]
+                return self._known(told, told) if told else None
+        found = self._found(text)
+        if found is None and name is not None:
+            found = self._found(name)
+        return self._known(text, name or text) if found is None else found
 
-    def _known(self, text: str) -> int:
-        if text.lstrip("-").isdigit() and int(text) in self.names:
-            return int(text)
+    def _found(self, text: str) -> int | None:
+        number = whole_number(text)
+        if number is not None and (number in self.names or self.any_number):
+            return number
         for class_id, name in self.names.items():
             if name.casefold() == text.casefold():
                 return class_id
+        return None
+
+    def _known(self, text: str, shown: str) -> int:
+        found = self._found(text)
+        if found is not None:
+            return found
         listing = ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
-        msg = f"the reference says {text!r}, which is no class of the map ({listing})"
+        msg = f"the reference says {shown!r}, which is no class of the map ({listing})"
         raise MismatchError(
             msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
         )
@@ -101,6 +119,11 @@ class Matching:
         if len(numbers):
             found[valid], known[valid] = table[place], kept[place]
         return found, known
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a text is, 3.0 as 3; None for anything else."""
+    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
 
 
 def _as_text(value: float | str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 
-__all__ = ["Estimate", "StratifiedAccuracy", "stratified_accuracy"]
+__all__ = ["Estimate", "StratifiedAccuracy", "lacking_points", "stratified_accuracy"]
 
 _Z_95 = 1.96
 _LEAST_POINTS = 2
@@ -66,17 +66,19 @@ def stratified_accuracy(
     """
     n = counts.sum(axis=1)
     present = strata_px > 0
-    if np.any(n[present] < _LEAST_POINTS):
-        k = int(np.flatnonzero(present & (n < _LEAST_POINTS))[0])
-        msg = f"class number {k + 1} of the map has {n[k]} points, expected at least 2"
-        raise OptionError(msg, hint="Every class that the map shows needs points of its own.")
+    too_few = lacking_points(counts, strata_px)
+    if len(too_few):
+        msg = f"stratum {too_few[0]} has {n[too_few[0]]} points, expected at least 2"
+        raise OptionError(msg)
     size = strata_px.astype(np.float64)
     weight = size / size.sum()
     # Strata that the map does not show weigh nothing, whatever was sampled there.
-    points = np.where(present, n, _LEAST_POINTS).astype(np.float64)
+    points = np.where(present, n, 1).astype(np.float64)
     share = np.where(present[:, None], counts / points[:, None], 0.0)
     # Variance of each cell's share within its stratum.
-    spread = share * (1 - share) / (points - 1)[:, None]
+    spread = share * (1 - share) / np.maximum(points - 1, 1)[:, None]
+    # Where every pixel was looked at, nothing is left to chance.
+    spread[n >= strata_px] = 0
     correct = np.diagonal(share)
     # Equations 1 and 5.
     overall = Estimate(float(weight @ correct), math.sqrt(float(weight**2 @ np.diagonal(spread))))
@@ -95,6 +97,12 @@ def stratified_accuracy(
             Estimate(float(a), float(e)) for a, e in zip(area, area_error, strict=True)
         ),
     )
+
+
+def lacking_points(counts: NDArray[np.int64], strata_px: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the strata that have pixels, not all of them sampled, and fewer than two points."""
+    n = counts.sum(axis=1)
+    return np.flatnonzero((n < _LEAST_POINTS) & (n < strata_px))
 
 
 def _producers(

@@ -113,8 +113,9 @@ def _leave(code: int) -> NoReturn:
     user waiting for more than a second.
     """
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed by the shell before the start
+                stream.flush()
     except OSError:
         # Nobody reads it any more, or its disk is full; there is nowhere to say so.
         code = code or 1

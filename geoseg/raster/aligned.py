@@ -26,6 +26,7 @@ __all__ = ["ClassPixels", "aligned_reader", "burnt", "shift_px"]
 
 _SAME_PLACE_PX: Final = 0.05
 """Corners that lie closer than this have one place: coordinates are written in decimals."""
+_SAME_STEP: Final = 1e-6
 
 
 class ClassPixels(NamedTuple):
@@ -48,17 +49,12 @@ def shift_px(other: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:
     """
     if (other.crs is None) != (grid.crs is None) or (other.crs and other.crs != grid.crs):
         return None
-    back = ~grid.transform
-    found = [np.array(back @ corner) for corner in other.corners]
-    start = np.rint(found[0]).astype(int)
-    col, row = start.tolist()
-    size = other.width, other.height
-    expected = [
-        (col + dc * size[0], row + dr * size[1]) for dr, dc in ((0, 0), (0, 1), (1, 1), (1, 0))
-    ]
-    # Corners come in an order of their own: what counts is that each has its partner.
-    for corner in expected:
-        if min(float(np.abs(point - corner).max()) for point in found) > _SAME_PLACE_PX:
+    step = ~grid.transform @ other.transform
+    col, row = round(step.c), round(step.f)
+    for corner in ((0, 0), (other.width, 0), (0, other.height), (other.width, other.height)):
+        found = step @ corner
+        expected = col + corner[0], row + corner[1]
+        if max(abs(found[0] - expected[0]), abs(found[1] - expected[1])) > _SAME_PLACE_PX:
             return None
     return row, col
 
@@ -95,7 +91,8 @@ def aligned_reader(
         source = rasterio.open(raster.scene.gdal_name)
         warped = WarpedVRT(
             source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
-            height=grid.height, resampling=Resampling.nearest, add_alpha=source.nodata is None,
+            height=grid.height, resampling=Resampling.nearest,
+            add_alpha=source.nodata is None and raster.scene.alpha_band is None,
         )  # fmt: skip
     try:
         yield lambda window: _warped(warped, raster, window)
@@ -106,11 +103,15 @@ def aligned_reader(
 
 def _difference(raster: ClassRaster, grid: PixelGrid) -> str:
     other = raster.scene.grid
-    if (other.crs is None) != (grid.crs is None) or (other.crs and other.crs != grid.crs):
+    if (other.crs is None) != (grid.crs is None):
+        return "one of the two has no CRS"
+    if other.crs and other.crs != grid.crs:
         return "it has another CRS"
-    sizes = [float(np.hypot(g.transform.a, g.transform.d)) for g in (other, grid)]
-    if abs(sizes[0] / sizes[1] - 1) > 1e-6:  # noqa: PLR2004 - a pixel in a million
-        return f"they are {sizes[0]:g} wide, the map's {sizes[1]:g}"
+    step = ~grid.transform @ other.transform
+    if max(abs(step.b), abs(step.d)) > _SAME_STEP or step.a < 0 or step.e < 0:
+        return "they are turned or flipped"
+    if max(abs(step.a - 1), abs(step.e - 1)) > _SAME_STEP:
+        return f"they are {step.a:g} times as wide and {step.e:g} times as high"
     return "they lie a part of a pixel off"
 
 

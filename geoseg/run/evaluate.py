@@ -103,12 +103,14 @@ def _evaluation(
     options: EvaluateOptions, maps: tuple[str, ...], references: tuple[str, ...]
 ) -> Evaluation:
     """Compare each map with its reference."""
-    tally, names, strata, left_out = Tally(), dict[int, str](), dict[int, int](), 0
+    tally, names, strata = Tally(), dict[int, str](), dict[int, int]()
+    used: dict[str, set[int]] = {}
+    n_points: dict[str, int] = {}
     areas_px: list[tuple[float, int]] = []
     kinds = set()
     for address, reference in zip(maps, references, strict=True):
         judged = _open_map(address, options)
-        names |= dict(judged.raster.names)
+        names = _merged(names, judged)
         shapes = _shapes(reference, judged.grid, options.column)
         is_points = shapes is not None and shapes.points is not None
         kinds.add(is_points)
@@ -118,22 +120,40 @@ def _evaluation(
         if shapes is not None and shapes.points is not None:
             counts = class_counts(judged.raster)
             strata = {i: strata.get(i, 0) + counts.get(i, 0) for i in strata | counts}
-            left_out += _add_points(judged, shapes, counts, tally, options)
+            used.setdefault(reference, set()).update(
+                _add_points(judged, shapes, counts, tally, options)
+            )
+            n_points[reference] = len(shapes.values)
             areas_px.append((_pixel_m2(judged.grid), sum(counts.values())))
         else:
             _add_pixels(judged, reference, shapes, tally, options)
     is_points = kinds == {True}
-    found = tally.evaluation(
+    if tally.is_empty:
+        what = "point with a label lies on the maps" if is_points else "pixel has a reference"
+        msg = f"there is nothing to compare: no {what}"
+        raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
+    return tally.evaluation(
         names,
         boundary_px=None if is_points else options.boundary_px,
         strata_px=strata if is_points else None,
         pixel_m2=_mean_area(areas_px),
-        left_out=left_out,
+        left_out=sum(n_points.values()) - sum(map(len, used.values())),
     )
-    if not found.compared:
-        msg = "no pixel of the maps has a reference"
-        raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
-    return found
+
+
+def _merged(names: dict[int, str], judged: _Map) -> dict[int, str]:
+    """Return the names of all maps together.
+
+    Raises:
+        MismatchError: One number has two names.
+    """
+    for class_id, name in judged.raster.names:
+        known = names.get(class_id, name)
+        if known != name:
+            label = judged.raster.scene.label
+            msg = f"class {class_id} is {name!r} in {label} and {known!r} in the maps before"
+            raise MismatchError(msg, hint="Evaluate maps of different legends one by one.")
+    return names | dict(judged.raster.names)
 
 
 def map_file(address: str) -> str:
@@ -164,13 +184,12 @@ def _shapes(reference: str, grid: PixelGrid, column: str | None) -> ReferenceSha
 
 def _matching(judged: _Map, reference: ClassRaster | None, options: EvaluateOptions) -> Matching:
     """Return the matching; numbers are their own names where the map has none."""
-    names = dict(judged.raster.names)
-    if not names:
-        names = {i: str(i) for i in class_counts(judged.raster)}
+    names = {i: str(i) for i in class_counts(judged.raster)} | dict(judged.raster.names)
     return Matching(
         names=names,
         told=parse_match(options.match),
         reference_names=dict(reference.names) if reference else {},
+        any_number=not judged.raster.names,
     )
 
 
@@ -287,16 +306,19 @@ def _add_points(
     counts: dict[int, int],
     tally: Tally,
     options: EvaluateOptions,
-) -> int:
-    """Compare the map with points; return how many could not be used."""
+) -> set[int]:
+    """Compare the map with points; return the numbers of those that could be used."""
     grid = judged.grid
-    names = dict(judged.raster.names) or {i: str(i) for i in counts}
-    matching = Matching(names=names, told=parse_match(options.match))
+    matching = Matching(
+        names={i: str(i) for i in counts} | dict(judged.raster.names),
+        told=parse_match(options.match),
+        any_number=not judged.raster.names,
+    )
     places = np.floor(shapes.points if shapes.points is not None else np.empty((0, 2)))
     labelled = np.array([bool(value) for value in shapes.values], np.bool_)
     col, row = places[:, 0], places[:, 1]
     inside = labelled & (col >= 0) & (row >= 0) & (col < grid.width) & (row < grid.height)
-    used, mapped, reference, confidence = 0, list[int](), list[int](), list[int]()
+    used, mapped, reference, confidence = set[int](), list[int](), list[int](), list[int]()
     with (
         SceneReader(judged.raster.scene, (judged.raster.band,), "any", as_stored=True) as reader,
         _confidence(judged.confidence) as read_confidence,
@@ -313,11 +335,11 @@ def _add_points(
             mapped.append(found)
             reference.append(class_id)
             confidence.append(_NO_CONFIDENCE if certain is None else int(certain[0, 0]))
-            used += 1
+            used.add(i)
     tally.add_pairs(
         np.array(mapped, np.int64), np.array(reference, np.int64), np.array(confidence, np.uint8)
     )
-    return len(shapes.values) - used
+    return used
 
 
 def _require_stratum(shapes: ReferenceShapes, i: int, found: int, judged: _Map) -> None:

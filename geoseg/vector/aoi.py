@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyproj
     from shapely.geometry.base import BaseGeometry
 
-__all__ = ["Polygons", "read_aoi"]
+__all__ = ["Polygons", "near_scene", "read_aoi", "reprojected"]
 
 Ring = tuple[tuple[float, float], ...]
 Polygons = tuple[tuple[Ring, ...], ...]
@@ -91,10 +91,15 @@ def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
         raise OptionError(msg)
     if frame.crs is None or grid.crs is None:
         return area
-    return _reprojected(area, frame.crs, grid)
+    return reprojected(area, frame.crs, grid)
 
 
-def _reprojected(area: BaseGeometry, source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry:
+def reprojected(area: BaseGeometry, source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry:
+    """Return an area in the CRS of a grid, cut to the surroundings of the grid.
+
+    Raises:
+        OptionError: It reaches where that CRS has no coordinates.
+    """
     import pyproj  # noqa: PLC0415
     import shapely  # noqa: PLC0415
 
@@ -102,7 +107,7 @@ def _reprojected(area: BaseGeometry, source: pyproj.CRS, grid: PixelGrid) -> Bas
         return area
     # A country's outline leaves the zone of a scene's CRS, where vertices have no place, and
     # edges of a continent would be cut into pieces longer than the scene.
-    near = _near_scene(source, grid)
+    near = near_scene(source, grid)
     area = area if near is None else area.intersection(near)
     if area.is_empty:
         return area
@@ -116,7 +121,7 @@ def _reprojected(area: BaseGeometry, source: pyproj.CRS, grid: PixelGrid) -> Bas
     return moved
 
 
-def _near_scene(source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry | None:
+def near_scene(source: pyproj.CRS, grid: PixelGrid) -> BaseGeometry | None:
     """Return the scene's box and a rim around it in another CRS, or None if there is none."""
     import pyproj  # noqa: PLC0415
     import shapely  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.vector.aoi import near_scene, reprojected
 
 if TYPE_CHECKING:
     from geoseg.grid.pixel_grid import PixelGrid
@@ -64,15 +66,16 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
     frame = _frame(path)
     name = _column(frame, path, column)
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()), crs=frame.crs)
     kinds = set(frame.geometry.geom_type)
     if not kinds or not (kinds <= _POINTS or kinds <= _AREAS):
         found = ", ".join(sorted(kinds)) or "nothing"
         msg = f"the reference {path} holds {found}, expected polygons, or points"
         raise OptionError(msg)
-    if frame.crs is not None and grid.crs is not None and frame.crs != grid.crs:
-        frame = frame.to_crs(grid.crs_wkt)
     if kinds <= _POINTS:
         frame = frame.explode(index_parts=False)
+    if frame.crs is not None and grid.crs is not None and frame.crs != grid.crs:
+        frame = _moved(frame, grid)
     t = ~grid.transform
     shapes = shapely.transform(
         frame.geometry.to_numpy(),
@@ -89,23 +92,39 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
     )
 
 
+def _moved(frame: Any, grid: PixelGrid) -> Any:  # noqa: ANN401
+    """Return the geometries in the CRS of a grid; what reaches far beyond it is cut there."""
+    import shapely  # noqa: PLC0415
+
+    near = near_scene(frame.crs, grid)
+    shapes = frame.geometry.to_numpy()
+    far = np.zeros(len(shapes), bool) if near is None else ~shapely.covered_by(shapes, near)
+    moved = frame.geometry.to_crs(grid.crs_wkt).to_numpy().copy()
+    for i in np.flatnonzero(far):
+        moved[i] = reprojected(shapely.make_valid(shapes[i]), frame.crs, grid)
+    frame = frame.set_geometry(moved, crs=grid.crs_wkt)
+    return frame[~frame.geometry.is_empty]
+
+
 def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas has no types
     import geopandas  # noqa: PLC0415 - 0.5 s
 
     try:
         if path.lower().endswith(".parquet"):
             return geopandas.read_parquet(path)
-        return geopandas.read_file(path)
+        layers = geopandas.list_layers(path)
+        names = layers["name"][layers["geometry_type"].notna()].tolist()
+        if len(names) == 1:
+            return geopandas.read_file(path, layer=names[0])
     except Exception as error:
         msg = f"cannot read the reference {path}: {' '.join(str(error).split())[:200]}"
         raise OptionError(msg, hint="Give a class raster, polygons, or points.") from error
+    msg = f"the reference {path} has {len(names)} layers with geometries: {', '.join(names)}"
+    raise OptionError(msg, hint="Save the one that is meant as a file of its own.")
 
 
 def _column(frame: Any, path: str, column: str | None) -> str:  # noqa: ANN401
-    if not hasattr(frame, "geometry") or "geometry" not in frame:
-        msg = f"the reference {path} has no geometries"
-        raise OptionError(msg)
-    names = [str(name) for name in frame.columns if name != "geometry"]
+    names = [str(name) for name in frame.columns if name != frame.geometry.name]
     listing = ", ".join(names) or "none"
     if column is not None:
         if column not in names:
@@ -121,18 +140,20 @@ def _column(frame: Any, path: str, column: str | None) -> str:  # noqa: ANN401
     raise OptionError(msg, hint="Name it with --column.")
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:  # noqa: ANN401 - whatever a column holds
     """Return a label as text: 3.0 as '3', nothing as ''."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN
+    import pandas as pd  # noqa: PLC0415 - with geopandas
+
+    if pd.isna(value):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
 
 
-def _stratum(value: object) -> int | None:
+def _stratum(value: Any) -> int | None:  # noqa: ANN401
     text = _text(value)
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
 
 
 def write_points(
@@ -174,7 +195,9 @@ def write_points(
             if suffix == ".parquet":
                 frame.to_parquet(part)
             else:
-                frame.to_file(part, driver=drivers[suffix], layer=path.stem)
+                # FlatGeobuf's index would bring neighbours together again.
+                extra = {"SPATIAL_INDEX": "NO"} if suffix == ".fgb" else {}
+                frame.to_file(part, driver=drivers[suffix], layer=path.stem, **extra)
         part.replace(path)
     except Exception as error:
         part.unlink(missing_ok=True)

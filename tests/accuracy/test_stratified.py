@@ -33,7 +33,7 @@ def test_the_papers_example() -> None:
 
 
 def test_a_class_without_points_of_its_own_is_refused() -> None:
-    with pytest.raises(OptionError, match="class number 2 of the map has 1 points"):
+    with pytest.raises(OptionError, match="stratum 1 has 1 points"):
         stratified_accuracy(np.array([[5, 0], [0, 1]]), np.array([10, 10]))
 
 

@@ -105,7 +105,8 @@ def test_a_reference_of_the_same_lattice_is_placed_not_resampled(
     ("transform", "crs", "why"),
     [
         (NORTH_UP @ Affine.translation(0.3, 0), UTM, "a part of a pixel off"),
-        (NORTH_UP @ Affine.scale(2), UTM, "the map's"),
+        (NORTH_UP @ Affine.scale(2), UTM, "2 times as wide"),
+        (NORTH_UP @ Affine(0, 1, 0, 1, 0, 0), UTM, "turned or flipped"),
         (NORTH_UP, "EPSG:32633", "another CRS"),
     ],
 )
@@ -330,6 +331,86 @@ def test_names_in_the_report_are_text() -> None:
     assert "&lt;b&gt;x" in page
 
 
+def test_classes_that_the_map_missed_count_as_missed(tmp_path: Path) -> None:
+    """A map without names has any number as a class; one with a name for some, those it shows."""
+    truth = np.array([[1, 2, 3, 3]] * 4)
+    mapped = np.array([[1, 2, 2, 2]] * 4)
+    bare = class_file(tmp_path / "bare.tif", mapped, names=False)
+    reference = class_file(tmp_path / "truth.tif", truth, names=False)
+    found = judged(bare, reference)
+    assert found.class_ids == (1, 2, 3)
+    assert found.scores.classes[2].recall == 0
+    named = class_file(tmp_path / "named.tif", np.array([[1, 5, 5, 5]] * 4))
+    theirs = class_file(tmp_path / "theirs.tif", np.array([[1, 5, 5, 2]] * 4), names=False)
+    assert judged(named, theirs).class_names == ("building", "land", "road", "5")
+
+
+def test_a_class_of_one_pixel_that_is_a_point_is_known(tmp_path: Path) -> None:
+    classes = np.ones((20, 20), int)
+    classes[3, 4] = 2
+    file = class_file(tmp_path / "a.tif", classes)
+    points = tmp_path / "p.gpkg"
+    draw_sample(SampleOptions(map=str(file), out=points, points=60))
+    with pytest.raises(MismatchError, match="no point with a label"):
+        judged(file, points)
+    frame = geopandas.read_file(points)
+    frame["reference"] = frame["stratum"].astype(str) + ".0"
+    frame.to_file(points)
+    found = judged(file, points)
+    assert found.stratified is not None
+    assert found.stratified.overall.value == 1
+    frame.loc[frame["stratum"] == 1, "reference"] = None
+    frame.to_file(points)
+    with pytest.raises(OptionError, match="class 'land' of the map has 0 labelled points"):
+        judged(file, points)
+
+
+def test_maps_of_two_legends_are_not_one(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, _, map_file, truth_file = pair
+    other = class_file(tmp_path / "other.tif", mapped)
+    aux = other.with_name("other.tif.aux.xml")
+    aux.write_text(aux.read_text().replace("road", "town"))
+    maps = (str(map_file), str(other))
+    with pytest.raises(MismatchError, match=r"class 2 is 'town' in .* and 'road'"):
+        evaluate(EvaluateOptions(maps=maps, references=(str(truth_file),)))
+
+
+def test_one_file_of_points_for_two_maps_is_used_whole(tmp_path: Path) -> None:
+    left = class_file(tmp_path / "l.tif", np.ones((30, 30), int), names=False)
+    right = class_file(
+        tmp_path / "r.tif", np.ones((30, 30), int), names=False,
+        transform=NORTH_UP @ Affine.translation(30, 0),
+    )  # fmt: skip
+    frames = []
+    for file in (left, right):
+        points = tmp_path / f"{file.stem}.gpkg"
+        draw_sample(SampleOptions(map=str(file), out=points, points=50))
+        frames.append(geopandas.read_file(points))
+    both = tmp_path / "both.parquet"
+    frame = geopandas.pd.concat(frames).rename_geometry("geom")
+    frame["reference"] = frame["stratum"].astype("Int64")
+    frame.iloc[:3, frame.columns.get_loc("reference")] = None
+    frame.to_parquet(both)
+    found = evaluate(
+        EvaluateOptions(maps=(str(left), str(right)), references=(str(both),))
+    ).evaluation
+    assert (found.compared, found.left_out) == (97, 3)
+
+
+def test_a_polygon_around_the_world_covers_the_map(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, _, map_file, _ = pair
+    file = tmp_path / "world.gpkg"
+    frame = geopandas.GeoDataFrame(
+        {"class": ["land"]}, geometry=[box(-180, -90, 180, 90)], crs="EPSG:4326"
+    )
+    frame.to_file(file)
+    assert judged(map_file, file).compared == np.count_nonzero(mapped < 255)
+
+
 def far_away(folder: Path) -> Path:
     path = folder / "far.gpkg"
     frame = geopandas.GeoDataFrame({"class": ["land"]}, geometry=[box(0, 0, 1, 1)], crs=UTM)
@@ -360,7 +441,7 @@ def no_vector(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (far_away, "no pixel of the maps has a reference"),
+        (far_away, "nothing to compare: no pixel has a reference"),
         (mixed, "expected polygons, or points"),
         (unclear, "which column .* holds the class"),
         (no_vector, "cannot read the reference"),
