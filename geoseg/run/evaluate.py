@@ -32,6 +32,7 @@ from geoseg.raster.class_raster import (
 from geoseg.raster.read import SceneReader
 from geoseg.run.pipeline import run
 from geoseg.run.store import write_atomically
+from geoseg.vector.area import pixel_areas
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
 __all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
@@ -42,6 +43,7 @@ _CONFIDENCE_NAME: Final = "confidence.tif"
 _LEAST_ROWS: Final = 64
 _STEPS: Final = 250
 _NO_CONFIDENCE: Final = 255
+_SAME_AREA: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,7 +358,17 @@ def _require_stratum(shapes: ReferenceShapes, i: int, found: int, judged: _Map) 
 
 
 def _pixel_m2(grid: PixelGrid) -> float:
-    return float(np.prod(grid.gsd_m)) if grid.gsd_m else float("nan")
+    """Return the ground area of a pixel; NaN without a CRS, or where it is not the same all over.
+
+    Estimates are in pixels. Where pixels of the equator and of the far north differ, they
+    are no areas: such a map is judged in an equal-area CRS.
+    """
+    areas = pixel_areas(grid)
+    if areas is None:
+        return float("nan")
+    found = areas.tables[..., 0]
+    mean = float(found.mean())
+    return mean if np.ptp(found) <= _SAME_AREA * mean else float("nan")
 
 
 def _mean_area(areas_px: list[tuple[float, int]]) -> float | None:

@@ -399,6 +399,25 @@ def test_one_file_of_points_for_two_maps_is_used_whole(tmp_path: Path) -> None:
     assert (found.compared, found.left_out) == (97, 3)
 
 
+@pytest.mark.parametrize(("step", "has_areas"), [(0.001, True), (1.0, False)])
+def test_areas_only_where_pixels_have_one_size(
+    tmp_path: Path, step: float, has_areas: bool
+) -> None:
+    file = class_file(
+        tmp_path / "a.tif", np.ones((80, 80), int), names=False, crs="EPSG:4326",
+        transform=Affine(step, 0, 10, 0, -step, 80),
+    )  # fmt: skip
+    points = tmp_path / "p.gpkg"
+    draw_sample(SampleOptions(map=str(file), out=points, points=60))
+    frame = geopandas.read_file(points)
+    frame["reference"] = "1"
+    frame.to_file(points)
+    pixel_m2 = judged(file, points).pixel_m2
+    assert (pixel_m2 is not None) == has_areas
+    if pixel_m2 is not None:  # 111.6 m tall, 19.4 to 20.5 m wide at 79.92 to 80 degrees
+        assert pixel_m2 == pytest.approx(111.65 * 111.65 * np.cos(np.radians(79.96)), rel=0.01)
+
+
 def test_a_polygon_around_the_world_covers_the_map(
     pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
 ) -> None:
