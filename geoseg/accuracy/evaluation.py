@@ -194,8 +194,8 @@ class Tally:
         Raises:
             OptionError: A class of the maps has fewer than two points.
         """
-        occurring = {i for pair in self._pairs for i in pair}
-        ids = tuple(sorted(occurring | set(names) | set(strata_px or ())))
+        seen = {i for pair in self._pairs for i in pair}
+        ids = tuple(sorted(seen | set(names) | set(strata_px or ())))
         matrix = np.zeros((len(ids), len(ids)), np.int64)
         for (mapped, reference), count in self._pairs.items():
             matrix[ids.index(mapped), ids.index(reference)] = count

@@ -27,7 +27,7 @@ def parse_match(text: str | None) -> dict[str, str]:
         OptionError: The text is of another form.
     """
     found: dict[str, str] = {}
-    for part in (text or "").split(",") if text else ():
+    for part in (text or "").split(","):
         if not part.strip():
             continue
         left, sign, right = part.partition("=")
@@ -61,7 +61,7 @@ class Matching:
                 msg = f"class {value} is {ours!r} in the map and {name!r} in the reference"
                 raise MismatchError(msg, hint=f"Say what it is: --match {value}=CLASS.")
 
-    def class_id(self, value: float | str) -> int | None:
+    def class_id(self, value: int | str) -> int | None:
         """Return the map's class id for a value of the reference; None to leave it out.
 
         What the user says comes first, then the number, then the reference's own name for it.
@@ -69,17 +69,14 @@ class Matching:
         Raises:
             MismatchError: The map has no such class.
         """
-        text = _as_text(value)
+        text = str(value).strip()
         number = whole_number(text)
         name = None if number is None else self.reference_names.get(number)
         for called in (text, name):
             if called is not None and called in self.told:
                 told = self.told[called]
-                return self._known(told, told) if told else None
-        found = self._found(text)
-        if found is None and name is not None:
-            found = self._found(name)
-        return self._known(text, name or text) if found is None else found
+                return self._known((told,), told) if told else None
+        return self._known((text,) if name is None else (text, name), text)
 
     def _found(self, text: str) -> int | None:
         number = whole_number(text)
@@ -90,12 +87,14 @@ class Matching:
                 return class_id
         return None
 
-    def _known(self, text: str, shown: str) -> int:
-        found = self._found(text)
-        if found is not None:
-            return found
+    def _known(self, called: tuple[str, ...], text: str) -> int:
+        """Return the class that is called one of these, first come, first served."""
+        for each in called:
+            found = self._found(each)
+            if found is not None:
+                return found
         listing = ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
-        msg = f"the reference says {shown!r}, which is no class of the map ({listing})"
+        msg = f"the reference says {called[-1]!r}, which is no class of the map ({listing})"
         raise MismatchError(
             msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
         )
@@ -124,9 +123,3 @@ class Matching:
 def whole_number(text: str) -> int | None:
     """Return the number that a text is, 3.0 as 3; None for anything else."""
     return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
-
-
-def _as_text(value: float | str) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    return str(int(value)) if float(value).is_integer() else str(value)

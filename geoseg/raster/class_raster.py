@@ -11,17 +11,26 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import rasterio
 import rasterio.shutil
+from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from geoseg.errors import OptionError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.raster.env import gdal_env, tidy_message
+from geoseg.raster.read import PixelBox
 from geoseg.raster.scene import Scene, open_scene
 
-__all__ = ["ClassRaster", "ConfidenceRaster", "open_class_raster", "open_confidence"]
+__all__ = [
+    "ClassRaster",
+    "ConfidenceRaster",
+    "open_class_raster",
+    "open_confidence",
+    "stored_confidence",
+]
 
 _SAME_PLACE_PX: Final = 0.01
 CONFIDENCE_STEPS: Final = 250
+_NO_CONFIDENCE: Final = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +138,28 @@ def open_confidence(address: str, grid: PixelGrid) -> ConfidenceRaster:
             raise SceneError(msg, hint=hint)
         scale = 1 / CONFIDENCE_STEPS
     return ConfidenceRaster(scene=scene, scale=scale, offset=offset)
+
+
+def stored_confidence(
+    raster: ConfidenceRaster, box: PixelBox
+) -> tuple[NDArray[np.uint8], str | None]:
+    """Return confidences 0..250 (row, col), 255 where there is none, and what is wrong.
+
+    Args:
+        raster: Tells the scale.
+        box: Its pixels, as stored.
+    """
+    real = box.values[0].astype(np.float64) * raster.scale + raster.offset
+    stored = np.rint(real * CONFIDENCE_STEPS)
+    # 255 in bytes of 1/250 is geoseg's own "none", with or without a nodata tag.
+    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == _NO_CONFIDENCE)[None])[0]
+    wrong = known & ((stored < 0) | (stored > CONFIDENCE_STEPS))
+    problem = None
+    if wrong.any():
+        found = real[wrong][0]
+        problem = f"{raster.scene.label} holds the confidence {found:g}, expected 0 to 1"
+    usable = known & ~wrong
+    return np.where(usable, stored, _NO_CONFIDENCE).astype(np.uint8), problem
 
 
 def _require_same_grid(scene: Scene, grid: PixelGrid) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.grid.tiling import BlockIndex
 from geoseg.grid.window import Window
-from geoseg.raster.class_raster import CONFIDENCE_STEPS, ConfidenceRaster
+from geoseg.raster.class_raster import stored_confidence
 from geoseg.raster.read import SceneReader
 from geoseg.raster.scene import Scene
 from geoseg.run.class_plan import NO_VALUE, ClassPlan
@@ -31,7 +31,6 @@ __all__ = [
     "slices",
 ]
 
-_NOT_KNOWN: Final = 255
 _guard: Final = threading.Lock()
 _readers: Final[dict[tuple[object, ...], SceneReader]] = {}
 
@@ -133,7 +132,8 @@ def read_labels(plan: ClassPlan, window: Window) -> Labels:
         classes[~valid] = plan.nodata_id
     if plan.confidence is None:
         return Labels(classes, None, problem)
-    confidence, wrong = _confidence(plan.confidence, window)
+    box = _reader(plan.confidence.scene, 1).read(window)
+    confidence, wrong = stored_confidence(plan.confidence, box)
     return Labels(classes, confidence, problem or wrong)
 
 
@@ -154,22 +154,6 @@ def _not_a_class(plan: ClassPlan, values: NDArray[Any], valid: NDArray[np.bool_]
         return None
     label = plan.raster.scene.label
     return f"{label} holds the value {values[outside][0]}, more than a class id of four bytes"
-
-
-def _confidence(raster: ConfidenceRaster, window: Window) -> tuple[NDArray[np.uint8], str | None]:
-    """Return confidences 0..250, 255 where there is none, and what is wrong with them."""
-    box = _reader(raster.scene, 1).read(window)
-    real = box.values[0].astype(np.float64) * raster.scale + raster.offset
-    stored = np.rint(real * CONFIDENCE_STEPS)
-    # 255 in bytes of 1/250 is geoseg's own "none", with or without a nodata tag.
-    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == _NOT_KNOWN)[None])[0]
-    wrong = known & ((stored < 0) | (stored > CONFIDENCE_STEPS))
-    problem = None
-    if wrong.any():
-        found = real[wrong][0]
-        problem = f"{raster.scene.label} holds the confidence {found:g}, expected 0 to 1"
-    usable = known & ~wrong
-    return np.where(usable, stored, _NOT_KNOWN).astype(np.uint8), problem
 
 
 def _reader(scene: Scene, band: int) -> SceneReader:

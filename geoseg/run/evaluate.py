@@ -28,6 +28,7 @@ from geoseg.raster.class_raster import (
     ConfidenceRaster,
     open_class_raster,
     open_confidence,
+    stored_confidence,
 )
 from geoseg.raster.read import SceneReader
 from geoseg.run.pipeline import run
@@ -41,7 +42,6 @@ _STRIP_PX: Final = 4_000_000
 _MAP_NAME: Final = "classes.tif"
 _CONFIDENCE_NAME: Final = "confidence.tif"
 _LEAST_ROWS: Final = 64
-_STEPS: Final = 250
 _NO_CONFIDENCE: Final = 255
 _SAME_AREA: Final = 0.05
 
@@ -184,11 +184,15 @@ def _shapes(reference: str, grid: PixelGrid, column: str | None) -> ReferenceSha
     return read_reference_shapes(reference, grid, column)
 
 
-def _matching(judged: _Map, reference: ClassRaster | None, options: EvaluateOptions) -> Matching:
+def _matching(
+    judged: _Map,
+    counts: dict[int, int],
+    options: EvaluateOptions,
+    reference: ClassRaster | None = None,
+) -> Matching:
     """Return the matching; numbers are their own names where the map has none."""
-    names = {i: str(i) for i in class_counts(judged.raster)} | dict(judged.raster.names)
     return Matching(
-        names=names,
+        names={i: str(i) for i in counts} | dict(judged.raster.names),
         told=parse_match(options.match),
         reference_names=dict(reference.names) if reference else {},
         any_number=not judged.raster.names,
@@ -255,12 +259,12 @@ def _reference(
 ) -> Iterator[ReadClasses]:
     """Yield a function that reads the reference as class ids of the map."""
     if shapes is not None:
-        matching = _matching(judged, None, options)
+        matching = _matching(judged, class_counts(judged.raster), options)
         ids = [matching.class_id(value) if value else None for value in shapes.values]
         yield lambda window: _burnt(shapes, ids, window)
         return
     raster = open_class_raster(reference, options.reference_band)
-    matching = _matching(judged, raster, options)
+    matching = _matching(judged, class_counts(judged.raster), options, raster)
     resample = options.align == "nearest"
     with aligned_reader(raster, judged.grid, resample=resample) as read:
 
@@ -292,14 +296,7 @@ def _confidence(
         yield lambda _: None
         return
     with SceneReader(raster.scene, (1,), "any", as_stored=True) as reader:
-
-        def read(window: Window) -> NDArray[np.uint8]:
-            box = reader.read(window)
-            stored = np.rint((box.values[0] * raster.scale + raster.offset) * _STEPS)
-            usable = box.valid & (stored >= 0) & (stored <= _STEPS)
-            return np.where(usable, stored, _NO_CONFIDENCE).astype(np.uint8)
-
-        yield read
+        yield lambda window: stored_confidence(raster, reader.read(window))[0]
 
 
 def _add_points(
@@ -311,11 +308,7 @@ def _add_points(
 ) -> set[int]:
     """Compare the map with points; return the numbers of those that could be used."""
     grid = judged.grid
-    matching = Matching(
-        names={i: str(i) for i in counts} | dict(judged.raster.names),
-        told=parse_match(options.match),
-        any_number=not judged.raster.names,
-    )
+    matching = _matching(judged, counts, options)
     places = np.floor(shapes.points if shapes.points is not None else np.empty((0, 2)))
     labelled = np.array([bool(value) for value in shapes.values], np.bool_)
     col, row = places[:, 0], places[:, 1]

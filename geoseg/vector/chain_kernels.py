@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.vector.compiled import compiled, compiled_into_callers
-from geoseg.vector.walk_kernels import UNKNOWN, arrival
+from geoseg.vector.walk_kernels import UNKNOWN, append_chain, arrival
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,24 +37,6 @@ def _other_edge(edges: int, heading: int) -> int:
         if edges >> leaving & 1 and leaving != came_from:
             return leaving
     return came_from
-
-
-@compiled_into_callers
-def _copy_chain(
-    link: int,
-    begins: NDArray[np.int64],
-    between: NDArray[np.int32],
-    target: NDArray[np.int32],
-    n: int,
-) -> int:
-    """Append the corners of a link's chain, if it is one; return the new length."""
-    if link >= UNKNOWN:
-        return n
-    chain, back = (-2 - link) >> 1, (-2 - link) & 1
-    for i in range(begins[chain], begins[chain + 1]):
-        target[n] = between[begins[chain + 1] - 1 - (i - begins[chain]) if back else i]
-        n += 1
-    return n
 
 
 @compiled_into_callers
@@ -105,12 +87,12 @@ def _copy_path(
     n: int,
 ) -> int:
     """Append all corners between the ends of a path; return the new length."""
-    n = _copy_chain(links[u, leaving], begins, between, target, n)
+    n = append_chain(links[u, leaving], begins, between, target, n)
     v, heading = arrival(links[u, leaving], leaving, ends)
     while _is_passed(edges[v], links[v]):
         target[n] = places[v]
         heading = _other_edge(edges[v], heading)
-        n = _copy_chain(links[v, heading], begins, between, target, n + 1)
+        n = append_chain(links[v, heading], begins, between, target, n + 1)
         v, heading = arrival(links[v, heading], heading, ends)
     return n
 

@@ -21,11 +21,17 @@ from geoseg.vector.compiled import compiled, compiled_into_callers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["arrival", "mark_open_walks", "walk_rings"]
+__all__ = ["append_chain", "arrival", "mark_open_walks", "walk_rings"]
 
 NORTH, EAST, SOUTH = 0, 1, 2
 ALL_FOUR = 15
 UNKNOWN = -1
+
+
+@compiled_into_callers
+def _chain_of(link: int) -> tuple[int, int]:
+    """Return the chain that a code below UNKNOWN stands for, and 1 where it is walked back."""
+    return (-2 - link) >> 1, (-2 - link) & 1
 
 
 @compiled_into_callers
@@ -39,8 +45,37 @@ def arrival(link: int, heading: int, ends: NDArray[np.int32]) -> tuple[int, int]
     """
     if link >= UNKNOWN:
         return link, heading
-    chain, back = (-2 - link) >> 1, (-2 - link) & 1
+    chain, back = _chain_of(link)
     return ends[chain, back, 0], ends[chain, back, 1]
+
+
+@compiled_into_callers
+def append_chain(
+    link: int,
+    begins: NDArray[np.int64],
+    between: NDArray[np.int32],
+    target: NDArray[np.int32],
+    n: int,
+) -> int:
+    """Append the corners of a link's chain, if it is one, in the order of the walk.
+
+    Args:
+        link: Where an edge leads.
+        begins: (k + 1,) index of each chain's first corner, and the end.
+        between: (m, 2) corners of chains.
+        target: (c, 2) receives them.
+        n: How many corners ``target`` holds.
+
+    Returns:
+        How many it holds then.
+    """
+    if link >= UNKNOWN:
+        return n
+    chain, back = _chain_of(link)
+    for i in range(begins[chain], begins[chain + 1]):
+        target[n] = between[begins[chain + 1] - 1 - (i - begins[chain]) if back else i]
+        n += 1
+    return n
 
 
 @compiled_into_callers
@@ -124,26 +159,6 @@ def _walks(
     return n
 
 
-@compiled_into_callers
-def _append_chain(
-    link: int,
-    begins: NDArray[np.int64],
-    between: NDArray[np.int32],
-    corners: NDArray[np.int32],
-    is_node: NDArray[np.uint8],
-    n: int,
-) -> int:
-    """Append the corners of a link's chain, if it is one; return the new length."""
-    if link >= UNKNOWN:
-        return n
-    chain, back = (-2 - link) >> 1, (-2 - link) & 1
-    for i in range(begins[chain], begins[chain + 1]):
-        corners[n] = between[begins[chain + 1] - 1 - (i - begins[chain]) if back else i]
-        is_node[n] = 0
-        n += 1
-    return n
-
-
 @compiled(
     "Tuple((int32[:, ::1], uint8[::1], int64[::1], int32[::1], uint8[::1]))"
     "(int32[:, ::1], int32[:, ::1], uint8[::1], int32[:, ::1], uint8[::1], uint8[::1],"
@@ -201,7 +216,9 @@ def walk_rings(
                 n += 1
                 link = links[v, heading]
                 with_chain |= link < UNKNOWN
-                n = _append_chain(link, begins, between, corners, is_node, n)
+                before = n
+                n = append_chain(link, begins, between, corners, n)
+                is_node[before:n] = 0
                 v, heading = arrival(link, heading, ends)
                 heading = _turn(edges[v], sides[v], heading)
             if with_chain:  # else it began there, as corners are walked from in their order
