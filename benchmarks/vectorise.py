@@ -103,6 +103,18 @@ def geoseg_simplified(source: Path, target: Path) -> None:
     geoseg(source, target, tolerance_px=1.0)
 
 
+def command(source: Path, target: Path, *, tolerance_px: float = 0.0) -> None:
+    """Write polygons with the command: blocks on every core, resumable."""
+    flags = ["--simplify", f"{tolerance_px}px", "--quiet"]
+    arguments = ["geoseg", "vectorise", source, "--out", target, *flags]
+    os.execvp(arguments[0], [str(part) for part in arguments])  # noqa: S606 - ours
+
+
+def command_simplified(source: Path, target: Path) -> None:
+    """Write polygons with the command, simplified by one pixel."""
+    command(source, target, tolerance_px=1.0)
+
+
 def shapes(source: Path, target: Path, *, tolerance: float | None = None) -> None:
     """Write polygons with rasterio's shapes, shapely and geopandas."""
     import geopandas
@@ -151,6 +163,8 @@ def xarray_spatial(source: Path, target: Path) -> None:
 CONTESTANTS = {
     "geoseg": geoseg,
     "geoseg_simplified": geoseg_simplified,
+    "command": command,
+    "command_simplified": command_simplified,
     "shapes": shapes,
     "shapes_simplified": shapes_simplified,
     "gdal": gdal,

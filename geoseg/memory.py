@@ -6,7 +6,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-__all__ = ["keep_freed_pages", "peak_memory_bytes", "return_freed_pages"]
+__all__ = ["keep_freed_pages", "peak_memory_bytes", "return_freed_pages", "share_one_arena"]
 
 _STATUS = Path("/proc/self/status")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
@@ -49,6 +49,16 @@ def keep_freed_pages() -> bool:
     )
     accepted = [libc.mallopt(option, value) == 1 for option, value in settings]
     return all(accepted)
+
+
+def share_one_arena() -> bool:
+    """Ask glibc to serve threads that start from now on out of one arena.
+
+    Threads that hand arrays to each other would else fill an arena each with the same
+    freed memory. Does nothing, and says so, where the C library is not glibc.
+    """
+    libc = _glibc()
+    return libc is not None and libc.mallopt(_M_ARENA_MAX, 1) == 1
 
 
 def return_freed_pages() -> bool:

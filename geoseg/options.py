@@ -10,14 +10,17 @@ from typing import Final, Literal, get_args
 from geoseg.errors import OptionError
 
 __all__ = [
+    "ARCHITECTURES",
     "DEFAULT_MODEL",
     "DEFAULT_SIMPLIFY",
+    "DEFAULT_STEPS",
     "POLYGON_SUFFIXES",
     "SIMPLIFY_METHODS",
     "EvaluateOptions",
     "Outlines",
     "RunOptions",
     "SampleOptions",
+    "TrainOptions",
     "VectoriseOptions",
 ]
 
@@ -41,6 +44,16 @@ POLYGON_SUFFIXES: Final = {
 """Polygon formats and their file extensions."""
 SIMPLIFY_METHODS: Final[tuple[SimplifyMethod, ...]] = get_args(SimplifyMethod)
 """Ways of telling how important a corner is; the first is the default."""
+ARCHITECTURES: Final = (
+    "unet", "unetplusplus", "fpn", "deeplabv3", "deeplabv3plus", "pspnet", "linknet", "manet",
+    "pan", "upernet", "segformer", "dpt", "fcn",
+)  # fmt: skip
+"""Networks that can be trained."""
+DEFAULT_STEPS: Final = 1500
+"""Batches of a training where neither steps nor minutes are given."""
+_LARGEST_SCALE: Final = 4
+_LARGEST_STRENGTH: Final = 3
+_ROUNDING: Final = 1e-6
 _LEAST_POINTS: Final = 2
 _CONNECTIVITIES: Final[tuple[Connectivity, ...]] = get_args(Connectivity)
 
@@ -313,6 +326,126 @@ class SampleOptions:
             if not 0 < getattr(self, name) < 1:
                 msg = f"--{name.replace('_', '-')} must lie between 0 and 1"
                 raise OptionError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """Options of ``geoseg train``; every field has the default of its flag."""
+
+    data: tuple[str, ...]
+    """Scenes; or one folder, or one list (.csv, .json) of pairs."""
+    out: Path
+    """Model folder to make."""
+    labels: tuple[str, ...] = ()
+    """Class raster or polygons for each scene."""
+    start: str | None = None
+    """Model to start from; its network, bands and pixel size are taken over."""
+    arch: str = "unet"
+    """Architecture, one of :data:`ARCHITECTURES`."""
+    encoder: str = "tu-resnet10t"
+    """Encoder that smp or timm knows."""
+    classes: str | None = None
+    """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own."""
+    column: str | None = None
+    """Attribute that holds the class in vector labels."""
+    match: str | None = None
+    """``VALUE=CLASS,...``; several classes as ``VALUE=A|B``, none as ``VALUE=``."""
+    align: str | None = None
+    """``nearest`` takes the nearest pixel of label rasters on another grid."""
+    bands: tuple[str, ...] | None = None
+    """Scene bands to train on, by number or name; default all but alpha."""
+    nodata: float | None = None
+    """Pixels of this value in all bands are nodata."""
+    gsd_m: float | None = None
+    """Pixel size that the model works at; default that of the scenes."""
+    loss: str = "ce+0.5*dice"
+    """Terms with factors; see :mod:`geoseg.training.loss_names`."""
+    class_weights: str = "none"
+    """``balanced`` lets rare classes weigh more in cross-entropy."""
+    steps: int | None = None
+    """Batches; default :data:`DEFAULT_STEPS`, or what ``minutes`` allow."""
+    minutes: float | None = None
+    """Choose the number of batches so that it takes about so long on this machine."""
+    batch_size: int = 8
+    """Crops per batch."""
+    chip_px: int = 256
+    """Side of a crop."""
+    learning_rate: float = 2e-3
+    """The highest."""
+    weight_decay: float = 0.02
+    """AdamW's."""
+    scale: float = 1.4
+    """Crops are shrunk and grown by up to this factor."""
+    strength: float = 1.0
+    """How much light, air and camera vary; 0 for not at all."""
+    patience: int = 8
+    """Looks at the validation ground without progress after which it ends; 0 for never."""
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    """Shares of the labelled ground for training, validation, test."""
+    block_px: int | None = None
+    """Side of the blocks of ground that are split; default by how much there is."""
+    seed: int = 0
+    """Of split, crops and weights."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
+    precision: str = "auto"
+    """``auto``, ``fp32`` or ``bf16``."""
+    threads: int | None = None
+    """Threads of the CPU; default one per core."""
+    name: str | None = None
+    """Name in the card; default that of the folder."""
+    title: str | None = None
+    """One line for people."""
+    license: str = "other"
+    """SPDX identifier of the weights' licence."""
+    overwrite: bool = False
+    """Replace an existing model folder."""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            msg = "there is nothing to train on"
+            raise OptionError(msg, hint="Give a scene and --labels, a folder, or a list of pairs.")
+        if self.arch not in ARCHITECTURES:
+            msg = f"--arch {self.arch!r} is unknown"
+            raise OptionError(msg, hint=f"Known: {', '.join(ARCHITECTURES)}.")
+        for name in ("steps", "batch_size", "chip_px", "threads", "block_px"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
+                raise OptionError(msg)
+        self._check_choices()
+        self._check_numbers()
+
+    def _check_choices(self) -> None:
+        for name, allowed in (
+            ("class_weights", ("none", "balanced")),
+            ("precision", ("auto", "fp32", "bf16")),
+            ("align", (None, "nearest")),
+        ):
+            if getattr(self, name) not in allowed:
+                known = ", ".join(str(a) for a in allowed if a)
+                msg = f"--{name.replace('_', '-')} is {getattr(self, name)!r}, expected {known}"
+                raise OptionError(msg)
+
+    def _check_numbers(self) -> None:
+        for name in ("gsd_m", "minutes", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                flag = {"gsd_m": "gsd", "learning_rate": "rate"}.get(name, name)
+                msg = f"--{flag} must be a positive number, got {value}"
+                raise OptionError(msg)
+        if not 1 <= self.scale <= _LARGEST_SCALE:
+            msg = f"--scale must lie between 1 and {_LARGEST_SCALE}, got {self.scale}"
+            raise OptionError(msg)
+        if not 0 <= self.strength <= _LARGEST_STRENGTH:
+            msg = f"--strength must lie between 0 and {_LARGEST_STRENGTH}, got {self.strength}"
+            raise OptionError(msg)
+        if min(self.split) < 0 or self.split[0] == 0 or abs(sum(self.split) - 1) > _ROUNDING:
+            msg = f"--split must be three shares that add up to 100, got {self.split}"
+            raise OptionError(msg, hint="For example --split 70,15,15.")
+        if self.seed < 0 or self.patience < 0 or self.weight_decay < 0:
+            msg = "--seed, --patience and --weight-decay must not be negative"
+            raise OptionError(msg)
 
 
 def _check_polygons(options: RunOptions | VectoriseOptions) -> None:

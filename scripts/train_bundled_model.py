@@ -1,48 +1,93 @@
-"""Train the model that geoseg bundles, from scratch, and write it as an smp folder with its facts.
+"""Train the model that geoseg bundles with ``geoseg train``, score it, and write its folder.
 
 Example:
-    python scripts/train_bundled_model.py DATA_FOLDER OUT_FOLDER --steps 4000 --minutes 50
+    python scripts/train_bundled_model.py DATA_FOLDER WORK_FOLDER --minutes 60
+
+Every place becomes a GeoTIFF and a raster of sets of classes in WORK_FOLDER/pairs, listed in
+pairs.csv; the training is then one ``geoseg train pairs.csv``, whose flags are printed. Stopped,
+it goes on from where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+import rasterio
+from affine import Affine
 from bundled_model import data
-from bundled_model.accuracy import score_all
-from bundled_model.augment import Pool, make_pool
-from bundled_model.fit import FitOptions, build_network, fit
-from bundled_model.publish import bundle, write_facts
+from bundled_model.accuracy import CORNER, write_place
+from bundled_model.classes import LEGEND, MATCH
+from bundled_model.publish import publish
+
+from geoseg.cli.progress import listener
+from geoseg.options import TrainOptions
+from geoseg.run.train import train
+
+if TYPE_CHECKING:
+    from bundled_model.data import Source
 
 logger = logging.getLogger("train_bundled_model")
 
-# Rounded from a few hundred training crops; constants, the same for every scene and window.
-NORMALISATION = ((119.0, 122.0, 114.0), (58.0, 57.0, 60.0))
 GSD_M = 1.0
 SYNTHETIC_FIRST_SEED = 10_000
-TILES = Path(__file__).resolve().parents[1] / "sample_tiles"
+SYNTHETIC_SIDE_PX = 480
 
 
-def read_pools(folder: Path, *, scenes: int, seed: int) -> list[Pool]:
-    """Read the training places and make the synthetic scenes."""
-    rng = np.random.default_rng([seed, 1])
-    dubai = [
-        data.read_dubai_tile(folder / "dubai-landcover", 4),
-        data.read_dubai_mosaic(folder / "dubai-landcover"),
-    ]
-    drone = [data.read_hot_place(folder / "hot-oam-buildings", place) for place in (1, 2)]
-    naip = data.read_chesapeake(folder / "chesapeake-naip-patches")
-    synthetic = data.make_synthetic(scenes, 480, SYNTHETIC_FIRST_SEED)
+def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
+    """Return (share of the crops, part, places) of everything that is trained and chosen on."""
+    dubai = folder / "dubai-landcover"
+    hot = folder / "hot-oam-buildings"
     return [
-        make_pool(rng, weight, places)
-        for weight, places in ((0.52, dubai), (0.31, synthetic), (0.12, drone), (0.05, naip))
+        (0.46, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
+        (0.24, "train", data.make_synthetic(scenes, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
+        (0.12, "train", [data.read_hot_place(hot, place) for place in (1, 2)]),
+        (0.10, "train", data.read_chesapeake(folder / "chesapeake-naip-patches")),
+        (0.05, "train", data.read_north_dakota(folder / "naip-north-dakota")),
+        (0.03, "train", [data.read_massachusetts(folder / "nrcan-aerial-labelled")]),
+        (0.0, "validation", [data.read_dubai_tile(dubai, number) for number in (1, 3)]),
     ]
+
+
+def write_pairs(folder: Path, out: Path, scenes: int) -> Path:
+    """Write all places as GeoTIFFs and their list; nothing where the list is there."""
+    listing = out / "pairs.csv"
+    if listing.exists():
+        return listing
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for share, part, sources in places(folder, scenes):
+        # A pair's ground is drawn by its area, times its weight.
+        area_m2 = sum(np.count_nonzero(s.allowed) * s.gsd_m**2 for s in sources)
+        for source in sources:
+            image, labels = out / f"{source.name}.tif", out / f"{source.name}_labels.tif"
+            write_place(image, source)
+            write_labels(labels, source)
+            weight = max(share, 1e-9) / area_m2 * 1e8
+            rows.append((image.name, labels.name, part, f"{weight:.6g}"))
+    part = listing.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "labels", "split", "weight"))
+        writer.writerows(rows)
+    part.replace(listing)
+    return listing
+
+
+def write_labels(path: Path, source: Source) -> None:
+    """Write the sets of classes of a place as numbers; 0 where nothing is known."""
+    height, width = source.allowed.shape
+    transform = Affine(source.gsd_m, 0, CORNER[0], 0, -source.gsd_m, CORNER[1])
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
+        crs="EPSG:32640", transform=transform, nodata=0, tiled=True, compress="deflate",
+    ) as target:  # fmt: skip
+        target.write(source.allowed, 1)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -51,109 +96,37 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder with the data sets")
-    parser.add_argument("out", type=Path, help="folder for checkpoints, log, model and facts")
-    parser.add_argument(
-        "--steps", type=int, default=4600, help="steps over which the learning rate falls"
-    )
-    parser.add_argument(
-        "--minutes",
-        type=float,
-        default=600.0,
-        help="limit; the schedule is shortened to end with it",
-    )
+    parser.add_argument("out", type=Path, help="folder for pairs, checkpoint and model")
+    parser.add_argument("--minutes", type=float, help="choose the number of batches by time")
+    parser.add_argument("--steps", type=int, help="number of batches")
     parser.add_argument("--scenes", type=int, default=64, help="synthetic scenes to train on")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
-    parser.add_argument("--start", type=Path, help="checkpoint to start from")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--score-only", action="store_true", help="score and export the best checkpoint in OUT"
-    )
-    parser.add_argument("--bundle", type=Path, help="also make or replace this geoseg model folder")
+    parser.add_argument("--chip-px", type=int, default=192)
+    parser.add_argument("--encoder", default="tu-resnet10t")
+    parser.add_argument("--arch", default="unet")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--bundle", type=Path, help="also make or replace this model folder")
     return parser.parse_args(arguments)
 
 
-def train(options: argparse.Namespace) -> None:
-    """Fit the network; checkpoints and log go to the output folder."""
-    pools = read_pools(options.data, scenes=options.scenes, seed=options.seed)
-    fit_options = FitOptions(
-        steps=options.steps,
-        minutes=options.minutes,
-        seed=options.seed,
-        rate=options.rate,
-        start=str(options.start or ""),
-    )
-    fit(pools, read_checks(options.data), NORMALISATION, fit_options, options.out)
-
-
-def read_checks(folder: Path) -> list[data.Source]:
-    """Read the validation places, which choose the checkpoint."""
-    return [data.read_dubai_tile(folder / "dubai-landcover", number) for number in (1, 3)]
-
-
-def export(options: argparse.Namespace) -> None:
-    """Score the best checkpoint and write the smp folder, the facts and the model folder."""
-    stored = torch.load(options.out / "best.pt", weights_only=True)
-    model = build_network().to(memory_format=torch.channels_last).eval()
-    model.load_state_dict(stored["weights"])
-    folder = options.out / "smp_model"
-    model.save_pretrained(folder)
-    last = json.loads((options.out / "log.jsonl").read_text().splitlines()[-1])
-    run = {
-        "stages": [*earlier_stages(stored), stage_of(stored, last)],
-        "checkpoint_step": json.loads(stored["record"])["step"],
-        "synthetic_scenes": options.scenes,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }
-    accuracy = score_all(model, options.data, TILES, NORMALISATION, GSD_M)
-    facts = write_facts(
-        folder / "facts.json", run=run, accuracy=accuracy, normalisation=NORMALISATION, gsd_m=GSD_M
-    )
-    if options.bundle:
-        bundle(
-            folder,
-            facts,
-            options.bundle,
-            normalisation=NORMALISATION,
-            images=read_checks(options.data),
-            gsd_m=GSD_M,
-        )
-
-
-def earlier_stages(stored: dict[str, str]) -> list[dict[str, object]]:
-    """Tell how the checkpoint was trained that a checkpoint started from, first stage first."""
-    start = json.loads(stored["options"]).get("start")
-    if not start:
-        return []
-    before = torch.load(start, weights_only=True)
-    return [*earlier_stages(before), stage_of(before, json.loads(before["record"]))]
-
-
-def stage_of(stored: dict[str, str], last: dict[str, float]) -> dict[str, object]:
-    """Tell how one stage was trained: options, steps taken, minutes on the clock."""
-    fitted = json.loads(stored["options"])
-    flags = " ".join(f"--{name} {fitted[name]}" for name in ("steps", "minutes", "seed", "rate"))
-    # The path of the starting checkpoint is this machine's business.
-    if fitted.pop("start", ""):
-        flags += " --start CHECKPOINT"
-    command = f"python scripts/train_bundled_model.py DATA OUT {flags}"
-    return {
-        "command": command,
-        "options": fitted,
-        "steps": last["step"],
-        "minutes": last["minutes"],
-    }
-
-
 def main(arguments: list[str]) -> None:
-    """Train, score, export."""
-    options = parse(arguments)
+    """Prepare, train, score, publish."""
+    given = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
-    if not options.score_only:
-        train(options)
-    export(options)
+    listing = write_pairs(given.data, given.out / "pairs", given.scenes)
+    model = given.out / "model"
+    if not model.exists():
+        options = TrainOptions(
+            data=(str(listing),), out=model, classes=LEGEND, match=MATCH, gsd_m=GSD_M,
+            bands=("red", "green", "blue"), arch=given.arch, encoder=given.encoder,
+            steps=given.steps, minutes=given.minutes, chip_px=given.chip_px, scale=1.6,
+            patience=0, seed=given.seed, threads=given.threads, block_px=512,
+            name="aerial-landcover", license="CC-BY-4.0",
+        )  # fmt: skip
+        with listener(as_json=False, quiet=False) as progress:
+            train(options, progress)
+    if given.bundle:
+        publish(model, given.bundle, given.data, " ".join(arguments[2:]))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from geoseg.accuracy.evaluation import Evaluation
 from geoseg.accuracy.stratified import Estimate
 from geoseg.version import __version__
 
-__all__ = ["report_page"]
+__all__ = ["STYLE", "accuracy_sections", "html_table", "numbers_row", "report_page"]
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2429; max-width: 62rem; margin: 2rem auto;
   padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
@@ -38,19 +38,22 @@ def report_page(found: Evaluation, maps: Sequence[str], references: Sequence[str
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Accuracy of {escape(_names(maps))}</title><style>{_STYLE}</style></head><body>",
+        f"<title>Accuracy of {escape(_names(maps))}</title><style>{STYLE}</style></head><body>",
         "<h1>Accuracy</h1>",
         f"<p>{escape(_names(maps))}<br>against {escape(_names(references))}</p>",
-        _numbers(found),
+        numbers_row(found),
     ]
     if found.stratified is not None:
         parts += _adjusted(found)
-    parts += ["<h2>Classes</h2>", _class_table(found), *_bars(found)]
-    parts += ["<h2>Confusion matrix</h2>", _matrix(found)]
-    if found.calibration is not None:
-        parts += _reliability(found.calibration)
+    parts += ["<h2>Classes</h2>", *accuracy_sections(found)]
     parts.append(f'<p class="note">geoseg {escape(__version__)}</p></body></html>')
     return "\n".join(parts) + "\n"
+
+
+def accuracy_sections(found: Evaluation) -> list[str]:
+    """Return the measures per class, the confusion matrix and the reliability diagram."""
+    parts = [_class_table(found), *_bars(found), "<h2>Confusion matrix</h2>", _matrix(found)]
+    return parts if found.calibration is None else parts + _reliability(found.calibration)
 
 
 def _names(addresses: Sequence[str]) -> str:
@@ -68,7 +71,8 @@ def _estimate(value: Estimate | None, factor: float = 1.0, digits: int = 3) -> s
     return f"{value.value * factor:,.{digits}f} ± {value.margin * factor:,.{digits}f}"
 
 
-def _numbers(found: Evaluation) -> str:
+def numbers_row(found: Evaluation) -> str:
+    """Return the few numbers that tell most."""
     unit = "points" if found.kind == "points" else "pixels"
     shown = [
         (f"{found.compared:,}", f"{unit} compared"),
@@ -88,10 +92,17 @@ def _numbers(found: Evaluation) -> str:
     return f'<div class="numbers">{cells}</div>{left}'
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+class _Cell(str):
+    """A table cell that is markup already."""
+
+    __slots__ = ()
+
+
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table; every cell is text."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
-        "<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{escape(cell)}</td>"
+        "<tr>" + "".join(cell if isinstance(cell, _Cell) else f"<td>{escape(cell)}</td>"
                          for cell in row) + "</tr>"
         for row in rows
     )  # fmt: skip
@@ -107,7 +118,7 @@ def _class_table(found: Evaluation) -> str:
         if found.boundary:
             row.append(_number(found.boundary[k]))
         rows.append(row)
-    return _table([*head, *(["boundary F"] if found.boundary else [])], rows)
+    return html_table([*head, *(["boundary F"] if found.boundary else [])], rows)
 
 
 def _bars(found: Evaluation) -> list[str]:
@@ -135,20 +146,24 @@ def _matrix(found: Evaluation) -> str:
     total = found.matrix.sum(axis=1, keepdims=True).clip(min=1)
     rows = []
     for k, name in enumerate(found.class_names):
-        cells = [f"<td>{escape(name)}</td>"]
+        cells = [_Cell(f"<td>{escape(name)}</td>")]
         for j in range(len(found.class_names)):
             share = float(found.matrix[k, j] / total[k, 0])
             colour = "59, 110, 165" if j == k else "200, 80, 60"
             kind = ' class="agree"' if j == k else ""
             cells.append(
-                f'<td{kind} style="background: rgba({colour}, {0.75 * share:.3f})">'
-                f"{found.matrix[k, j]:,}</td>"
+                _Cell(
+                    f'<td{kind} style="background: rgba({colour}, {0.75 * share:.3f})">'
+                    f"{found.matrix[k, j]:,}</td>"
+                )
             )
         rows.append(cells)
     note = (
         "Rows are what the map says, columns what the reference says; shade is the part of a row."
     )
-    return _table(["map \\ reference", *found.class_names], rows) + f'<p class="note">{note}</p>'
+    return (
+        html_table(["map \\ reference", *found.class_names], rows) + f'<p class="note">{note}</p>'
+    )
 
 
 def _adjusted(found: Evaluation) -> list[str]:
@@ -171,7 +186,7 @@ def _adjusted(found: Evaluation) -> list[str]:
     return [
         "<h2>The whole map, estimated from the points</h2>",
         f"<p>Overall accuracy <b>{_estimate(accuracy.overall)}</b></p>",
-        _table([*head, "user's accuracy", "producer's accuracy"], rows),
+        html_table([*head, "user's accuracy", "producer's accuracy"], rows),
         (
             '<p class="note">± is the 95 % confidence interval. Every point weighs what its class '
             "covers of the map: stratified estimators of Olofsson et al. 2014, "

@@ -30,6 +30,7 @@ _COMMANDS: Final = {
         "geoseg.cli.evaluate", "evaluate_command", "Tell how right a map is.",
     ),
     "sample": ("geoseg.cli.sample", "sample_command", "Draw reference points to label."),
+    "train": ("geoseg.cli.train", "train_command", "Train a model on labelled scenes."),
     "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
     "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
     "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),

@@ -22,6 +22,13 @@ _STAGES = {
     "polygons": "writing polygons",
     "sieve": "small regions",
     "metadata": "writing metadata",
+    "calibration": "calibrating",
+    "model": "measuring halo",
+}
+_MEASURES = {
+    "mean_iou": "mean IoU",
+    "overall_accuracy": "overall accuracy",
+    "expected_calibration_error": "calibration error",
 }
 _LOG_EVERY_S = 60
 """Where there is no terminal to draw a bar on, a line tells from time to time."""
@@ -122,6 +129,69 @@ class _Person:
             self._task, description=_STAGES.get(event.stage, event.stage), total=None, note=""
         )
 
+    def _train(self, event: Any) -> None:  # noqa: ANN401
+        size = "" if event.gsd_m is None else f" at {event.gsd_m:g} m"
+        self._console.print(
+            f"{event.scenes} labelled scene{'s' * (event.scenes != 1)}, "
+            f"{len(event.classes)} classes: {', '.join(event.classes)}\n  {event.network}{size} "
+            f"on {event.device} ({event.precision})",
+            soft_wrap=True,
+        )
+
+    def _ground(self, event: Any) -> None:  # noqa: ANN401
+        self._bars.update(
+            self._task, description="reading", total=event.blocks, completed=event.blocks_done,
+            note=f"{event.blocks_done}/{event.blocks} blocks",
+        )  # fmt: skip
+
+    def _split(self, event: Any) -> None:  # noqa: ANN401
+        parts = ", ".join(f"{n} {part}" for part, n in event.blocks.items())
+        resumed = f", {event.steps_done} done before" if event.steps_done else ""
+        self._console.print(
+            f"  blocks of {event.block_px} px: {parts}; {event.steps} batches{resumed}",
+            soft_wrap=True,
+        )
+        self._bars.update(
+            self._task, description="training", total=event.steps, completed=event.steps_done,
+            note="",
+        )  # fmt: skip
+
+    def _batch(self, event: Any) -> None:  # noqa: ANN401
+        note = f"{event.step}/{event.steps} batches  loss {event.loss:.3f}"
+        self._bars.update(self._task, completed=event.step, note=note)
+
+    def _look(self, event: Any) -> None:  # noqa: ANN401
+        self._console.print(
+            f"  batch {event.step}: loss {event.loss:.3f}, validation mean IoU "
+            f"{event.mean_iou:.3f}, right {100 * event.overall:.1f} %",
+            soft_wrap=True,
+        )
+
+    def _trained(self, event: Any) -> None:  # noqa: ANN401
+        from rich.table import Table  # noqa: PLC0415
+
+        self._bars.stop()
+        table = Table(box=None, pad_edge=False)
+        table.add_column("IoU")
+        for part in event.accuracy:
+            table.add_column(part, justify="right")
+        rows: dict[str, list[str]] = {}
+        for found in event.accuracy.values():
+            for name, scores in found["classes"].items():
+                rows.setdefault(name, []).append(_share(scores["iou"]))
+            for key, name in _MEASURES.items():
+                rows.setdefault(name, []).append(_share(found[key]))
+        for name, cells in rows.items():
+            table.add_row(name, *cells)
+        self._console.print(table)
+        self._console.print(
+            f"done in {event.elapsed_s / 60:.1f} min, weights of batch {event.best_step}: "
+            f"{event.out}",
+            soft_wrap=True,
+        )
+        if not sys.stdout.isatty():
+            click.echo(event.out)
+
     def _finished(self, event: Any) -> None:  # noqa: ANN401
         from rich.table import Table  # noqa: PLC0415
 
@@ -147,6 +217,10 @@ def _size(event: Any) -> str:  # noqa: ANN401
     """Return how much there is to do, and how much of it was done before."""
     resumed = f", {event.blocks_done} done before" if event.blocks_done else ""
     return f"{event.output_px / 1e6:.1f} Mpx, {event.blocks} blocks{resumed}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _area(area_m2: float | None) -> str:

@@ -17,7 +17,15 @@ from typing import Any, Final, Literal, NoReturn
 from geoseg.errors import ModelError
 from geoseg.legend import Legend, LegendClass
 
-__all__ = ["CARD_NAME", "BandScaling", "ModelCard", "NetworkSpec", "StitchMode", "read_card"]
+__all__ = [
+    "CARD_NAME",
+    "Activation",
+    "BandScaling",
+    "ModelCard",
+    "NetworkSpec",
+    "StitchMode",
+    "read_card",
+]
 
 CARD_NAME = "card.json"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.1/schema.json"
@@ -26,6 +34,7 @@ FILE_SCHEMA = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 _SHA256_MULTIHASH = "1220"
 
 StitchMode = Literal["crop", "blend"]
+Activation = Literal["softmax", "sigmoid"]
 
 # A card is data from anywhere. Numbers outside these bounds belong to no real model, and
 # would overflow in float32 or ask for windows that no machine holds.
@@ -112,7 +121,10 @@ class ModelCard:
     bf16_agreement: float | None = None
     """Share of pixels with the same class in bf16 and fp32, measured."""
     temperature: float = 1.0
-    """Logits are divided by it before the softmax."""
+    """Logits are divided by it before the activation."""
+    activation: Activation = "softmax"
+    """``sigmoid`` for classes that were trained as a yes or no each, and may overlap; the map
+    then shows the most likely of them."""
     license: str = "other"
     """SPDX identifier of the weights' licence."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -142,6 +154,9 @@ class ModelCard:
             raise ModelError(msg)
         if self.stitch not in {"crop", "blend"}:
             msg = f"stitch is {self.stitch!r}, expected crop or blend"
+            raise ModelError(msg)
+        if self.activation not in {"softmax", "sigmoid"}:
+            msg = f"activation is {self.activation!r}, expected softmax or sigmoid"
             raise ModelError(msg)
 
     def _check_numbers(self) -> None:
@@ -193,6 +208,7 @@ class ModelCard:
             "scaling": [[s.offset, s.divisor] for s in self.scaling],
             "value_range": list(self.value_range),
             "temperature": self.temperature,
+            "activation": self.activation,
             "class_ids": [*self.legend.ids, self.legend.nodata_id],
             "stride_px": self.stride_px,
         }
@@ -232,6 +248,7 @@ class ModelCard:
             "geoseg:activation_bytes_per_px": self.activation_bytes_per_px,
             "geoseg:bf16_agreement": self.bf16_agreement,
             "geoseg:temperature": self.temperature,
+            "geoseg:activation": self.activation,
             "geoseg:facts": dict(self.facts),
         }
         return {
@@ -416,6 +433,7 @@ def _from_item(item: dict[str, Any]) -> ModelCard:
         activation_bytes_per_px=_number(properties["geoseg:activation_bytes_per_px"]),
         bf16_agreement=_float_or_none(properties.get("geoseg:bf16_agreement")),
         temperature=_number(properties.get("geoseg:temperature", 1.0)),
+        activation=properties.get("geoseg:activation", "softmax"),
         license=str(properties.get("license", "other")),
         facts=_facts(properties.get("geoseg:facts", {})),
     )

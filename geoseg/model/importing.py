@@ -15,16 +15,24 @@ from typing import Any
 from geoseg.errors import GeosegError, ModelError, OutputError
 from geoseg.grid.window import round_up
 from geoseg.legend import Legend
-from geoseg.model.card import CARD_NAME, BandScaling, ModelCard, NetworkSpec, read_card
+from geoseg.model.card import CARD_NAME, Activation, BandScaling, ModelCard, NetworkSpec, read_card
 from geoseg.model.device import Device
 from geoseg.model.footprint import activation_bytes_per_px
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
 from geoseg.model.network import build_network, file_sha256, load_weights, network_stride_px
 from geoseg.model.predictor import Pixels
 
-__all__ = ["ImportRequest", "import_smp_folder"]
+__all__ = [
+    "REPORT_NAMES",
+    "ImportRequest",
+    "import_smp_folder",
+    "make_model_folder",
+    "require_free",
+]
 
 _WEIGHTS = "model.safetensors"
+REPORT_NAMES = ("report.html", "training.json")
+"""What a training leaves in a model folder beside card and weights."""
 # Handled here or fixed by geoseg; the rest of the config goes to smp's constructor.
 _NOT_ARGUMENTS = frozenset(
     {"_model_class", "encoder_name", "encoder_weights", "in_channels", "classes", "activation",
@@ -61,6 +69,10 @@ class ImportRequest:
     """Classes in channel order."""
     license: str = "other"
     """SPDX identifier."""
+    temperature: float = 1.0
+    """What logits are divided by."""
+    activation: Activation = "softmax"
+    """How logits become scores."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Accuracy, training data, limits."""
 
@@ -87,7 +99,7 @@ def import_smp_folder(
         ModelError: The folder is not smp's, or its parts do not fit each other.
         OutputError: ``out`` exists, is no model folder, or cannot be written.
     """
-    _require_free(out, overwrite=overwrite)
+    require_free(out, overwrite=overwrite)
     spec = _read_spec(source)
     with _placed(out, overwrite=overwrite) as staging:
         _copy_weights(source, staging)
@@ -96,7 +108,45 @@ def import_smp_folder(
     return card
 
 
-def _require_free(out: Path, *, overwrite: bool) -> None:
+def make_model_folder(
+    network: tuple[NetworkSpec, Mapping[str, Any]],
+    out: Path,
+    request: ImportRequest,
+    *,
+    images: Sequence[Pixels] = (),
+    texts: Mapping[str, str],
+    overwrite: bool = False,
+) -> ModelCard:
+    """Write a model folder from weights at hand, with its halo measured.
+
+    Args:
+        network: How it is built, and its tensors by name.
+        out: Folder to make; it appears complete or not at all.
+        request: Bands, classes and the rest.
+        images: As for ``import_smp_folder``.
+        texts: Further files by name, of ``REPORT_NAMES``.
+        overwrite: Replace an existing model folder.
+
+    Raises:
+        ModelError: The parts do not fit each other.
+        OutputError: ``out`` exists, is no model folder, or cannot be written.
+    """
+    from safetensors.torch import save_file  # noqa: PLC0415 - with torch
+
+    require_free(out, overwrite=overwrite)
+    spec, tensors = network
+    with _placed(out, overwrite=overwrite) as staging:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, staging / _WEIGHTS)
+        draft = _draft((spec, len(request.bands)), staging / _WEIGHTS, request)
+        card = _measured(draft, staging, images)
+        card.write(staging)
+        for name, text in texts.items():
+            (staging / name).write_text(text, encoding="utf-8")
+    return card
+
+
+def require_free(out: Path, *, overwrite: bool) -> None:
     """Raise OutputError unless ``out`` is not there, or is a model folder that may go away."""
     try:
         if not os.path.lexists(out):
@@ -126,7 +176,7 @@ def _what_is_no_model(folder: Path) -> str | None:
         weights = read_card(folder).weights_file
     except ModelError:
         weights = _WEIGHTS  # a damaged card may be replaced too
-    foreign = sorted(names - {CARD_NAME, _WEIGHTS, weights})
+    foreign = sorted(names - {CARD_NAME, _WEIGHTS, weights, *REPORT_NAMES})
     return f"also holds {foreign[0]!r}" if foreign else None
 
 
@@ -143,7 +193,7 @@ def _placed(out: Path, *, overwrite: bool) -> Iterator[Path]:
         yield staging
         os.chmod(staging, 0o755)  # noqa: S103 - mkdtemp makes it private
         # Measuring took minutes: something else may be there by now.
-        _require_free(out, overwrite=overwrite)
+        require_free(out, overwrite=overwrite)
         _swap(staging, out)
     except OSError as error:
         if isinstance(error, GeosegError):
@@ -246,6 +296,8 @@ def _draft(
         weights_sha256=file_sha256(weights),
         weights_bytes=weights.stat().st_size,
         n_parameters=sum(p.numel() for p in network.parameters()),
+        temperature=request.temperature,
+        activation=request.activation,
         license=request.license,
         facts=request.facts,
     )

@@ -98,15 +98,22 @@ def build_network(spec: NetworkSpec, n_bands: int) -> torch.nn.Module:
     if ":" in spec.encoder or "/" in spec.encoder:
         msg = f"encoder {spec.encoder!r} is an address; only names of smp and timm are allowed"
         raise ModelError(msg)
+    arguments = {name: _plain(value) for name, value in spec.arguments}
     try:
-        network: torch.nn.Module = smp.create_model(
-            spec.architecture,
-            encoder_name=spec.encoder,
-            encoder_weights=None,
-            in_channels=n_bands,
-            classes=spec.n_outputs,
-            **{name: _plain(value) for name, value in spec.arguments},
-        )
+        network: torch.nn.Module
+        if spec.architecture == "fcn":  # smp has none
+            from geoseg.model.fcn import Fcn  # noqa: PLC0415 - needs torch
+
+            network = Fcn(spec.encoder, in_channels=n_bands, classes=spec.n_outputs, **arguments)
+        else:
+            network = smp.create_model(
+                spec.architecture,
+                encoder_name=spec.encoder,
+                encoder_weights=None,
+                in_channels=n_bands,
+                classes=spec.n_outputs,
+                **arguments,
+            )
     except _BUILD_ERRORS as error:
         # smp lists every encoder that it knows, a page of them.
         what = " ".join(str(error).split())[:_LONGEST_TEXT]

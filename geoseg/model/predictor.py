@@ -33,7 +33,7 @@ class Predictor(Protocol):
     """
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return (n, class, row, col) scores, adding up to 1 over the classes.
+        """Return (n, class, row, col) scores 0..1; of a softmax model they add up to 1.
 
         Args:
             pixels: (n, band, row, col) raw pixel values.

@@ -94,6 +94,7 @@ class TorchPredictor:
         self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
         self._n_classes = len(card.legend)
         self._inverse_temperature = 1.0 / card.temperature
+        self._is_sigmoid = card.activation == "sigmoid"
         offset = torch.tensor([s.offset for s in card.scaling], dtype=torch.float32)
         divisor = torch.tensor([s.divisor for s in card.scaling], dtype=torch.float32)
         self._offset = offset.view(1, -1, 1, 1).to(self._device)
@@ -103,9 +104,15 @@ class TorchPredictor:
         )
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return (n, class, row, col) softmax scores."""
+        """Return (n, class, row, col) scores: softmax, or one sigmoid per class."""
         with self._session(pixels):
-            scores = torch.softmax(self._logits(pixels), dim=1)
+            logits = self._logits(pixels)
+            if self._is_sigmoid:
+                scores = logits.sigmoid_()
+                self._require_finite(scores, pixels)
+                independent: NDArray[np.float32] = scores.cpu().numpy()
+                return independent
+            scores = torch.softmax(logits, dim=1)
             # One class tells: a logit that is no number spoils the softmax of all.
             self._require_finite(scores[:, 0], pixels)
             result: NDArray[np.float32] = scores.cpu().numpy()
@@ -116,6 +123,10 @@ class TorchPredictor:
         with self._session(pixels):
             logits = self._logits(pixels, crop_px)
             best, channel = _best(logits)
+            if self._is_sigmoid:
+                self._require_finite(logits, pixels)
+                confidence = (best.sigmoid_() * CONFIDENCE_STEPS).round_().to(torch.uint8)
+                return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
             # The best softmax score without the others: 1 / sum(exp(l - l_best)).
             total = torch.zeros_like(best)
             for plane in logits.unbind(1):

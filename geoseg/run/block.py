@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid.padding import reflect_index
-from geoseg.grid.resample import resample_masked
 from geoseg.grid.tiling import BlockIndex
 from geoseg.grid.window import Window
-from geoseg.model.predictor import Pixels, Predictor
+from geoseg.model.predictor import Predictor
 from geoseg.raster.piece import write_piece
 from geoseg.raster.read import SceneReader, rasterise_mask
 from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
+from geoseg.run.model_pixels import filled, on_model_grid, scene_extent
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt, RunStore
 from geoseg.vector.trace import BlockTrace, slices_of, trace_block
@@ -127,23 +127,16 @@ def read_block(
         return None
     region = _region(plan, block)
     inside = _mirrored_extent(plan, region)
-    box = reader.read(_scene_extent(plan, inside, own))
+    box = reader.read(_extent_with(own, scene_extent(plan.scale, inside)))
     own_valid = box.valid[own.within(box.window)] & wanted
     if not own_valid.any():
         return None
-    values: Pixels = _mapped(plan, box.values)
-    if plan.scale.is_identity:
-        valid = box.valid[inside.within(box.window)]
-        values = values[(slice(None), *inside.within(box.window))]
-    else:
-        taps = plan.scale.to_model_taps(inside)
-        origin = (box.window.row_off, box.window.col_off)
-        values, valid = resample_masked(
-            values.astype(np.float32, copy=False), box.valid, taps, origin
-        )
+    ranges = plan.value_range, plan.card.value_range
+    values, valid = on_model_grid(plan.scale, inside, box, ranges)
     rows = reflect_index(region.row_off, region.height, plan.tiling.height) - inside.row_off
     cols = reflect_index(region.col_off, region.width, plan.tiling.width) - inside.col_off
-    values = _filled(plan, values, valid)
+    offsets = np.array([s.offset for s in plan.card.scaling], np.float32)
+    values = filled(values, valid, offsets)
     mirrored = np.take(np.take(values, rows, axis=1), cols, axis=2)
     return ModelPixels(region, mirrored, valid[np.ix_(rows, cols)]), own_valid
 
@@ -169,35 +162,11 @@ def _mirrored_extent(plan: RunPlan, region: Window) -> Window:
     return Window(row, col, int(rows.max()) + 1 - row, int(cols.max()) + 1 - col)
 
 
-def _scene_extent(plan: RunPlan, inside: Window, own: Window) -> Window:
-    """Return the scene pixels behind a model window, and the block's own."""
-    if plan.scale.is_identity:
-        return inside
-    rows, cols = plan.scale.to_model_taps(inside)
-    row, col = min(rows.first, own.row_off), min(cols.first, own.col_off)
-    row_end, col_end = max(rows.last + 1, own.row_end), max(cols.last + 1, own.col_end)
+def _extent_with(own: Window, extent: Window) -> Window:
+    """Return the smallest window around both."""
+    row, col = min(extent.row_off, own.row_off), min(extent.col_off, own.col_off)
+    row_end, col_end = max(extent.row_end, own.row_end), max(extent.col_end, own.col_end)
     return Window(row, col, row_end - row, col_end - col)
-
-
-def _mapped(plan: RunPlan, values: Pixels) -> Pixels:
-    """Stretch the user's value range onto the card's."""
-    if plan.value_range is None:
-        return values
-    low, high = plan.value_range
-    to_low, to_high = plan.card.value_range
-    stretched = (values.astype(np.float32) - low) * np.float32((to_high - to_low) / (high - low))
-    mapped: Pixels = np.clip(stretched + np.float32(to_low), to_low, to_high, dtype=np.float32)
-    return mapped
-
-
-def _filled(plan: RunPlan, values: Pixels, valid: NDArray[np.bool_]) -> Pixels:
-    """Put the value that the network sees as 0 where there is no valid pixel."""
-    offsets = np.array([s.offset for s in plan.card.scaling], np.float32)
-    if values.dtype == np.uint8:
-        offsets = np.clip(np.rint(offsets), 0, 255)
-    fill = offsets.astype(values.dtype)[:, None, None]
-    result: Pixels = np.where(valid, values, fill)
-    return result
 
 
 def classify_block(forward: Forward, valid: NDArray[np.bool_]) -> BlockLayers:

@@ -30,7 +30,7 @@ from geoseg.version import __version__
 
 __all__ = ["NO_VALUE", "ClassPlan", "make_class_plan"]
 
-_BLOCK_PX: Final = 2048
+_BLOCK_PX: Final = 4096
 _LARGEST_BYTE: Final = 255
 NO_VALUE: Final = -(2**31)
 """Stands for nodata where no value does: the least number of four bytes."""

@@ -11,12 +11,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 __all__ = [
+    "BatchDone",
     "BlockDone",
     "Event",
     "Finished",
+    "GroundRead",
+    "GroundSplit",
+    "Looked",
     "PlanReady",
     "Progress",
     "StageStarted",
+    "TrainReady",
+    "Trained",
     "VectoriseReady",
     "Warned",
 ]
@@ -99,6 +105,75 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReady(Event):
+    """Scenes and labels are open and fit; nothing has been computed yet."""
+
+    out: str
+    scenes: int
+    classes: list[str]
+    network: str
+    device: str
+    precision: str
+    gsd_m: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundRead(Event):
+    """Labelled ground is being read."""
+
+    blocks_done: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundSplit(Event):
+    """The ground is dealt out."""
+
+    block_px: int
+    blocks: dict[str, int]
+    """Blocks by part: train, validation, test."""
+    class_px: dict[str, dict[str, int]]
+    """Labelled pixels by part and class."""
+    steps: int
+    """Batches to come, those of an interrupted training included."""
+    steps_done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDone(Event):
+    """The weights have moved once."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked(Event):
+    """The averaged weights were tried on the validation ground."""
+
+    step: int
+    mean_iou: float
+    overall: float
+    loss: float
+    """Mean training loss since the last look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained(Event):
+    """The model folder is in place."""
+
+    out: str
+    elapsed_s: float
+    best_step: int
+    temperature: float
+    accuracy: dict[str, dict[str, Any]]
+    """By part of the ground: mean_iou, overall_accuracy, expected_calibration_error, classes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
     """All files are in place."""
 
@@ -117,6 +192,12 @@ _KINDS: dict[type[Event], str] = {
     StageStarted: "stage",
     Warned: "warning",
     Finished: "finished",
+    TrainReady: "train",
+    GroundRead: "ground",
+    GroundSplit: "split",
+    BatchDone: "batch",
+    Looked: "look",
+    Trained: "trained",
 }
 
 Progress = Callable[[Event], None]

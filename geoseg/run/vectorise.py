@@ -14,6 +14,7 @@ from geoseg.errors import OutputError, RunInterruptedError, SceneError, SceneRea
 from geoseg.grid.tiling import BlockIndex, slice_order
 from geoseg.grid.window import Window
 from geoseg.legend import Legend, found_legend
+from geoseg.memory import return_freed_pages, share_one_arena
 from geoseg.options import VectoriseOptions
 from geoseg.raster.readback import DISK_HINT
 from geoseg.run.class_block import (
@@ -67,6 +68,7 @@ def vectorise(options: VectoriseOptions, progress: Progress = lambda _: None) ->
         GeosegError: In one line what is wrong and what to do; nothing is half-written.
     """
     start = time.perf_counter()
+    share_one_arena()
     plan = make_class_plan(options)
     for message in plan.warnings:
         progress(Warned(message=message))
@@ -120,6 +122,7 @@ def _run_blocks(
         raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
     finally:
         release()
+        return_freed_pages()
     if failures:
         raise failures_error(failures, plan.tiling.n_blocks)
     return records

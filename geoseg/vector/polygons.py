@@ -118,6 +118,7 @@ def write_polygons(
     """
     for target in targets:
         check_format(target)
+    _use_one_heap()
     drawing = Drawing(grid, outlines)
     areas = pixel_areas(grid)
     tally = _Tally(legend, with_area=areas is not None)
@@ -145,6 +146,13 @@ def write_polygons(
                 target.unlink(missing_ok=True)
         raise
     return tally.summary()
+
+
+def _use_one_heap() -> None:
+    """Let Arrow's buffers share the heap of the arrays that they come from and go to."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def _tidied(regions: Iterator[Regions]) -> Iterator[Regions]:

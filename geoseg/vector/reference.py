@@ -65,7 +65,8 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
 
     frame = _frame(path)
     name = _column(frame, path, column)
-    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    shapes = frame.geometry.to_numpy()
+    frame = frame[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()), crs=frame.crs)
     kinds = set(frame.geometry.geom_type)
     if not kinds or not (kinds <= _POINTS or kinds <= _AREAS):

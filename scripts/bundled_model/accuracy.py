@@ -1,135 +1,174 @@
-"""The accuracy table: places the model chose itself by, never saw, or was drawn like."""
+"""The accuracy table of the bundled model: every place mapped with ``geoseg run``."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+import rasterio
+from affine import Affine
 from sample_scenes import STYLES, make_scene
 
 from bundled_model import data
-from bundled_model.classes import EXACT, UNKNOWN
-from bundled_model.score import building_confusion, confusion, predict, ratios
+from bundled_model.classes import BUILDING, COUNT, EXACT, NAMES, UNKNOWN
+from geoseg.accuracy.calibration import calibration
+from geoseg.accuracy.confusion import confusion_matrix, scores
+from geoseg.options import RunOptions
+from geoseg.run.pipeline import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
 
     from bundled_model.data import Source
-    from bundled_model.score import Normalisation
-
-    Counts = NDArray[np.uint8]
 
 logger = logging.getLogger(__name__)
 
 BUILDING_OR_NOT = ("building", "not building")
+TILES = Path(__file__).resolve().parents[2] / "sample_tiles"
 HELD_OUT_SEED = 500
-SAME_SCALE = 0.01
+STEPS = 250
+NO_CONFIDENCE = 255
+CORNER = (500_000.0, 2_800_000.0)
 
 
-def predict_at(
-    model: nn.Module, source: Source, normalisation: Normalisation, gsd_m: float
-) -> Counts:
-    """Map a place at the model's resolution and bring the classes back to the place's grid.
-
-    Args:
-        model: In evaluation mode.
-        source: The place; pixels without data are filled with the mean, as when a scene is mapped.
-        normalisation: Mean and standard deviation per band, in counts.
-        gsd_m: What the model works at.
-
-    Returns:
-        Class ids on the grid of the place, (row, col).
-    """
-    rgb = np.moveaxis(source.rgb, 0, -1).copy()
-    if source.black_is_nodata:
-        rgb[(source.allowed == UNKNOWN) & (rgb == 0).all(axis=-1)] = np.asarray(
-            normalisation[0], dtype=np.uint8
-        )
-    height, width = source.allowed.shape
-    scale = source.gsd_m / gsd_m
-    image = Image.fromarray(rgb)
-    if abs(scale - 1) > SAME_SCALE:
-        image = image.resize(
-            (round(width * scale), round(height * scale)), Image.Resampling.BILINEAR
-        )
-    labels = predict(
-        model, np.ascontiguousarray(np.moveaxis(np.asarray(image), -1, 0)), normalisation
-    )
-    return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+def write_place(path: Path, source: Source) -> None:
+    """Write a place as a GeoTIFF; one without georeference lies somewhere in UTM zone 40."""
+    _, height, width = source.rgb.shape
+    gsd_m = source.gsd_m
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+        path, "w", driver="GTiff", dtype="uint8", count=3, height=height, width=width,
+        crs="EPSG:32640", transform=Affine(gsd_m, 0, CORNER[0], 0, -gsd_m, CORNER[1]),
+        tiled=True, compress="deflate", photometric="RGB",
+    ) as target:  # fmt: skip
+        target.write(source.rgb)
+        target.write_mask(data.valid_pixels(source))
 
 
-def score_all(
-    model: nn.Module, folder: Path, tiles: Path, normalisation: Normalisation, gsd_m: float
-) -> dict[str, object]:
-    """Score the model everywhere.
+def mapped(model: Path, source: Source) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return classes and confidence (row, col) of a place, as ``geoseg run`` gives them."""
+    with tempfile.TemporaryDirectory(prefix="score-") as name:
+        folder = Path(name)
+        write_place(folder / "scene.tif", source)
+        out = folder / "out"
+        run(RunOptions(scene=str(folder / "scene.tif"), model=str(model), out=out, formats=()))
+        layers = []
+        for layer in ("classes.tif", "confidence.tif"):
+            with rasterio.open(out / layer) as raster:
+                layers.append(raster.read(1))
+    return layers[0], layers[1]
+
+
+def score_all(model: Path, folder: Path) -> dict[str, Any]:
+    """Score a model everywhere.
 
     Args:
-        model: In evaluation mode.
+        model: Its folder.
         folder: The data sets.
-        tiles: The sample scenes.
-        normalisation: Mean and standard deviation per band, in counts.
-        gsd_m: What the model works at.
 
     Returns:
         Ratios by name of the place, ready for JSON.
     """
     dubai = [data.read_dubai_tile(folder / "dubai-landcover", number) for number in (1, 3)]
     samples = [
-        data.read_labelled_pair(path, tiles / "labels" / path.name)
-        for path in sorted(tiles.glob("*.tif"))
+        data.read_labelled_pair(path, TILES / "labels" / path.name)
+        for path in sorted(TILES.glob("*.tif"))
     ]
+    table = _five("dubai tiles 1 and 3 (chose the weights)", dubai, model)
     banepa = data.read_hot_place(folder / "hot-oam-buildings", 3)
-    suburb = data.read_massachusetts(folder / "nrcan-aerial-labelled")
-    table = _five("dubai tiles 1 and 3", dubai, model, normalisation, gsd_m)
-    for work_m in (0.5, 0.7, 1.0):
-        name = f"banepa buildings, mapped at {work_m} m"
-        table[name] = _two(model, banepa, normalisation, work_m)
-    table["massachusetts buildings"] = _two(model, suburb, normalisation, gsd_m)
-    table |= _five("sample scenes", samples, model, normalisation, gsd_m)
+    table["banepa buildings, drone, 0.3 m (never seen)"] = _two(model, banepa)
+    table |= _five("sample scenes", samples, model)
     for given_m in (0.3, 0.5, 1.0, 1.5, 2.0):
         name = f"synthetic scenes given at {given_m} m"
-        table[name] = _five(name, _drawn_at(given_m), model, normalisation, gsd_m)[name]
+        table[name] = _five(name, drawn_at(given_m), model)[name]
     return table
 
 
-def _five(
-    title: str,
-    sources: Sequence[Source],
-    model: nn.Module,
-    normalisation: Normalisation,
-    gsd_m: float,
-) -> dict[str, object]:
+def _five(title: str, sources: Sequence[Source], model: Path) -> dict[str, Any]:
     """Score places one by one and added up."""
-    counts = {
-        source.name: confusion(source.allowed, predict_at(model, source, normalisation, gsd_m))
-        for source in sources
-    }
-    total = np.sum(list(counts.values()), axis=0)
-    named = {title: total, **{f"{title}: {name}": part for name, part in counts.items()}}
-    for name, part in named.items():
-        logger.info("%s: mean IoU %s", name, ratios(part)["mean_iou"])
+    found = {source.name: _judged(model, source) for source in sources}
+    named = {f"{title}: {name}": part for name, part in found.items()} if len(found) > 1 else {}
+    total = [np.sum([part[k] for part in found.values()], axis=0) for k in range(3)]
+    return {name: summary(*part) for name, part in {title: total, **named}.items()}
+
+
+def _judged(
+    model: Path, source: Source
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the confusion matrix and the right and wrong pixels per confidence."""
+    classes, confidence = mapped(model, source)
+    truth = np.full(source.allowed.shape, -1, np.int64)
+    for label in range(COUNT):
+        truth[source.allowed == EXACT[label]] = label
+    known = (truth >= 0) & (classes < COUNT)
+    matrix = confusion_matrix(classes[known].astype(np.intp), truth[known].astype(np.intp), COUNT)
+    agree = classes[known] == truth[known]
+    certain = confidence[known]
+    right, wrong = (
+        np.bincount(certain[part], minlength=NO_CONFIDENCE + 1)[: STEPS + 1]
+        for part in (agree, ~agree)
+    )
+    logger.info("%s: mean IoU %.3f", source.name, scores(matrix).mean_iou or 0)
+    return matrix, right, wrong
+
+
+def summary(
+    matrix: NDArray[np.int64],
+    right: NDArray[np.int64],
+    wrong: NDArray[np.int64],
+    names: tuple[str, ...] = NAMES,
+) -> dict[str, Any]:
+    """Turn counts into what the card tells; classes that do not occur are left out."""
+    found = scores(matrix)
+    calibrated = calibration(right, wrong)
+    kept = [k for k in range(len(names)) if matrix[:, k].any()]
+    ious = [found.classes[k].iou or 0.0 for k in kept]
     return {
-        name: {**ratios(part), "confusion_true_by_predicted": part.tolist()}
-        for name, part in named.items()
-    }
+        "classes": {
+            names[k]: {
+                "iou": _short(found.classes[k].iou),
+                "f1": _short(found.classes[k].f1),
+                "precision": _short(found.classes[k].precision),
+                "recall": _short(found.classes[k].recall),
+                "pixels": int(matrix[:, k].sum()),
+            }
+            for k in kept
+        },
+        "mean_iou": round(float(np.mean(ious)), 4) if ious else 0.0,
+        "overall_accuracy": _short(found.overall),
+        "expected_calibration_error": None if calibrated is None else _short(
+            calibrated.expected_error
+        ),
+        "pixels": int(matrix.sum()),
+    }  # fmt: skip
 
 
-def _two(
-    model: nn.Module, source: Source, normalisation: Normalisation, work_m: float
-) -> dict[str, object]:
-    total = building_confusion(source.allowed, predict_at(model, source, normalisation, work_m))
-    scores = ratios(total, BUILDING_OR_NOT)
-    logger.info("%s at %s m: %s", source.name, work_m, scores["classes"])
-    return {**scores, "confusion_true_by_predicted": total.tolist()}
+def building_matrix(truth: NDArray[np.uint8], classes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count pixels by building or not, where that is known; map down, building first."""
+    known = (truth != UNKNOWN) & (classes < COUNT)
+    is_true = (truth[known] != EXACT[BUILDING]).astype(np.intp)
+    is_found = (classes[known] != BUILDING).astype(np.intp)
+    return confusion_matrix(is_found, is_true, len(BUILDING_OR_NOT))
 
 
-def _drawn_at(gsd_m: float, side_m: float = 240.0) -> list[Source]:
+def _two(model: Path, source: Source) -> dict[str, Any]:
+    classes, _ = mapped(model, source)
+    nothing = np.zeros(STEPS + 1, np.int64)
+    matrix = building_matrix(source.allowed, classes)
+    found = summary(matrix, nothing, nothing, BUILDING_OR_NOT)
+    logger.info("%s: %s", source.name, found["classes"])
+    return found
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def drawn_at(gsd_m: float, side_m: float = 240.0) -> list[Source]:
     """Draw scenes of seeds that neither training nor the sample scenes use."""
     side = round(side_m / gsd_m)
     table = np.zeros(256, dtype=np.uint8)

@@ -27,3 +27,14 @@ def bits(*classes: int) -> int:
 
 NOT_BUILDING = bits(LAND, ROAD, VEGETATION, WATER)
 EXACT = tuple(bits(number) for number in range(COUNT))
+
+LEGEND = ",".join(
+    f"{number}:{name}:{colour}"
+    for number, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
+)
+"""As ``--classes``."""
+MATCH = ",".join(
+    f"{value}=" + "|".join(name for k, name in enumerate(NAMES) if value >> k & 1)
+    for value in (*EXACT, NOT_BUILDING, bits(BUILDING, ROAD), bits(BUILDING, LAND, ROAD))
+)
+"""As ``--match``: every set that the label rasters of the training hold."""

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Bounds of the indices of plants and water, with room on both sides for what is mixed.
+GREEN, BARE, WET, DARK_NEAR = 0.25, 0.05, 0.25, 70
+
 DUBAI_COLOURS = {
     (60, 16, 152): BUILDING,
     (132, 41, 246): LAND,
@@ -125,7 +128,7 @@ def read_dubai_mosaic(folder: Path) -> Source:
     allowed = np.where(
         valid & (ids < table.size), table[np.minimum(ids, table.size - 1)], UNKNOWN
     ).astype(np.uint8)
-    return Source(name="dubai_tiles_7_8", rgb=rgb, allowed=allowed, gsd_m=1.0)
+    return Source(name="dubai_tiles_7_8", rgb=rgb, allowed=allowed, gsd_m=1.0, black_is_nodata=True)
 
 
 def read_hot_place(folder: Path, place: int, zoom: int = 19) -> Source:
@@ -193,6 +196,35 @@ def read_chesapeake(folder: Path) -> list[Source]:
             rgb = np.clip(layers[first : first + 3], 0, 255).astype(np.uint8)
             sources.append(Source(name=f"{path.stem}_{date}", rgb=rgb, allowed=allowed, gsd_m=1.0))
     return sources
+
+
+def read_north_dakota(folder: Path) -> list[Source]:
+    """Read farmland and ponds, labelled by what near infrared tells.
+
+    Plants reflect it (normalised difference vegetation index), water swallows it. The pixels are
+    of 5 m; fields and ponds look alike at 2 m, which is what they are taken for.
+    """
+    sources = []
+    for path in sorted(folder.glob("*.tif")):
+        with rasterio.open(path) as image:
+            bands = image.read()
+        red, green, near = (bands[k].astype(np.float32) for k in (0, 1, 3))
+        greenness = (near - red) / np.maximum(near + red, 1)
+        wetness = (green - near) / np.maximum(green + near, 1)
+        allowed = np.zeros(red.shape, dtype=np.uint8)
+        allowed[greenness > GREEN] = EXACT[VEGETATION]
+        allowed[(greenness < BARE) & (wetness < BARE)] = bits(BUILDING, LAND, ROAD)
+        allowed[(wetness > WET) & (near < DARK_NEAR)] = EXACT[WATER]
+        allowed[(bands == 0).all(axis=0)] = UNKNOWN
+        sources.append(Source(name=path.stem, rgb=bands[:3], allowed=allowed, gsd_m=2.0))
+    return sources
+
+
+def valid_pixels(source: Source) -> NDArray[np.bool_]:
+    """Return (row, col) where a place has pixels: not in black collars without label."""
+    if not source.black_is_nodata:
+        return np.ones(source.allowed.shape, np.bool_)
+    return ~((source.rgb == 0).all(axis=0) & (source.allowed == UNKNOWN))
 
 
 def make_synthetic(count: int, size_px: int, first_seed: int) -> list[Source]:

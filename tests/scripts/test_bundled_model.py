@@ -1,4 +1,4 @@
-"""The training of the bundled model: loss with partial labels, crops, scores."""
+"""The training of the bundled model: sets of classes, places as files, scores."""
 
 from __future__ import annotations
 
@@ -7,53 +7,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("segmentation_models_pytorch")
+pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from bundled_model.augment import draw_crop, make_pool  # noqa: E402
-from bundled_model.classes import (  # noqa: E402
+from bundled_model.accuracy import building_matrix, summary, write_place
+from bundled_model.classes import (
     BUILDING,
     COUNT,
     EXACT,
     LAND,
+    LEGEND,
+    MATCH,
     NOT_BUILDING,
     ROAD,
     UNKNOWN,
+    VEGETATION,
     WATER,
     bits,
 )
-from bundled_model.data import Source  # noqa: E402
-from bundled_model.fit import build_network, follow, partial_loss  # noqa: E402
-from bundled_model.score import (  # noqa: E402
-    building_confusion,
-    confusion,
-    predict,
-    ratios,
-)
+from bundled_model.data import Source, read_north_dakota
+from train_bundled_model import write_labels
 
-NORMALISATION = ((120.0, 120.0, 120.0), (60.0, 60.0, 60.0))
+from geoseg.options import TrainOptions
+from geoseg.run.train_labels import label_reader
+from geoseg.run.train_plan import make_train_plan
 
 
-def scores_for(probabilities: list[float], side: int = 4) -> torch.Tensor:
-    """Give scores with the same class probabilities at every pixel."""
-    logs = torch.tensor(probabilities).log()
-    return logs[None, :, None, None].expand(1, COUNT, side, side).clone()
-
-
-def sets(value: int, side: int = 4) -> torch.Tensor:
-    """Give the same set of classes at every pixel."""
-    return torch.full((1, side, side), value, dtype=torch.int64)
-
-
-def a_place(side: int = 128, gsd_m: float = 1.0) -> Source:
-    """Give a place: left half building, right half water, one row unknown."""
-    rgb = np.random.default_rng(0).integers(1, 255, (3, side, side), dtype=np.uint8)
-    allowed = np.full((side, side), EXACT[BUILDING], dtype=np.uint8)
-    allowed[:, side // 2 :] = EXACT[WATER]
-    allowed[0] = UNKNOWN
-    return Source(name="place", rgb=rgb, allowed=allowed, gsd_m=gsd_m)
+def a_place(gsd_m: float = 1.0) -> Source:
+    """Give a place: all sets that the training holds, side by side, and a black corner."""
+    sets = (*EXACT, NOT_BUILDING, bits(BUILDING, ROAD), bits(BUILDING, LAND, ROAD), UNKNOWN)
+    allowed = np.repeat(np.array(sets, dtype=np.uint8), 8)[None].repeat(64, axis=0)
+    rgb = np.random.default_rng(0).integers(1, 255, (3, *allowed.shape), dtype=np.uint8)
+    rgb[:, :, -8:] = 0
+    return Source(name="place", rgb=rgb, allowed=allowed, gsd_m=gsd_m, black_is_nodata=True)
 
 
 def test_sets_are_bits() -> None:
@@ -61,70 +49,49 @@ def test_sets_are_bits() -> None:
     assert NOT_BUILDING | EXACT[BUILDING] == 2**COUNT - 1
 
 
-def test_partial_loss_sums_the_probabilities_of_a_set() -> None:
-    # Few pixels, so the Dice term is off and the loss is the logarithm alone.
-    scores = scores_for([0.1, 0.2, 0.3, 0.25, 0.15])
-    assert float(partial_loss(scores, sets(EXACT[LAND]))) == pytest.approx(-np.log(0.2), abs=1e-5)
-    either = sets(bits(BUILDING, ROAD))
-    assert float(partial_loss(scores, either)) == pytest.approx(-np.log(0.4), abs=1e-5)
-    assert float(partial_loss(scores, sets(2**COUNT - 1))) == pytest.approx(0, abs=1e-5)
+@pytest.mark.parametrize("gsd_m", [1.0, 0.5])
+def test_a_place_comes_back_from_its_files_with_the_same_sets(tmp_path: Path, gsd_m: float) -> None:
+    place = a_place(gsd_m)
+    write_place(tmp_path / "p.tif", place)
+    write_labels(tmp_path / "l.tif", place)
+    options = TrainOptions(
+        data=(str(tmp_path / "p.tif"),), labels=(str(tmp_path / "l.tif"),), out=tmp_path / "m",
+        classes=LEGEND, match=MATCH, gsd_m=gsd_m, bands=("red", "green", "blue"),
+    )  # fmt: skip
+    plan = make_train_plan(options)
+    source = plan.scenes[0].labels
+    with label_reader(source, plan.legend, MATCH, overlap=False) as read:
+        assert np.array_equal(read(source.grid.window), place.allowed)
+    with rasterio.open(tmp_path / "p.tif") as image:
+        assert np.array_equal(image.read(), place.rgb)
+        assert not image.dataset_mask()[:, -8:].any()
+        assert image.dataset_mask()[:, :-8].all()
 
 
-def test_partial_loss_leaves_out_the_unknown() -> None:
-    scores = scores_for([0.1, 0.2, 0.3, 0.25, 0.15]).requires_grad_()
-    allowed = sets(EXACT[LAND])
-    allowed[0, 0] = UNKNOWN
-    loss = partial_loss(scores, allowed)
-    torch.autograd.backward(loss)
-    assert float(loss.detach()) == pytest.approx(-np.log(0.2), abs=1e-5)
-    assert scores.grad is not None
-    assert not scores.grad[0, :, 0].any()
-    assert not partial_loss(scores, sets(UNKNOWN)).detach().any()
+def test_near_infrared_tells_plants_and_water(tmp_path: Path) -> None:
+    values = {"plants": (60, 80, 50, 200), "water": (40, 70, 60, 20), "soil": (150, 140, 120, 150)}
+    bands = np.array(list(values.values()), np.uint8).T[:, None].repeat(4, axis=1)
+    with rasterio.open(
+        tmp_path / "naip.tif", "w", driver="GTiff", width=3, height=4, count=4, dtype="uint8"
+    ) as target:
+        target.write(bands)
+    found = read_north_dakota(tmp_path)[0].allowed[0].tolist()
+    assert found == [EXACT[VEGETATION], EXACT[WATER], bits(BUILDING, LAND, ROAD)]
 
 
-@pytest.mark.parametrize("gsd_m", [0.3, 1.0, 1.4])
-def test_crops_are_repeatable_and_keep_the_sets(gsd_m: float) -> None:
-    pool = make_pool(np.random.default_rng(1), 1.0, [a_place(gsd_m=gsd_m)])
-    one, other = (
-        draw_crop(np.random.default_rng(5), [pool], 64, gsd_m=1.0, fill=NORMALISATION[0])
-        for _ in range(2)
-    )
-    assert one[0].shape == (3, 64, 64)
-    assert one[0].dtype == np.float32
-    assert 0 <= one[0].min() <= one[0].max() <= 255
-    assert set(np.unique(one[1])) <= {UNKNOWN, EXACT[BUILDING], EXACT[WATER]}
-    assert np.array_equal(one[0], other[0])
-    assert np.array_equal(one[1], other[1])
+def test_building_matrix_uses_partial_labels() -> None:
+    truth = np.array([[EXACT[BUILDING], EXACT[BUILDING], NOT_BUILDING, UNKNOWN]], dtype=np.uint8)
+    found = np.array([[BUILDING, LAND, BUILDING, BUILDING]], dtype=np.uint8)
+    assert building_matrix(truth, found).tolist() == [[1, 1], [1, 0]]
 
 
-def test_ratios_of_a_known_confusion() -> None:
-    truth = np.repeat(np.asarray([EXACT[0], EXACT[1], UNKNOWN], dtype=np.uint8), 4).reshape(3, 4)
-    found = np.asarray([[0, 0, 0, 1], [1, 1, 1, 1], [4, 4, 4, 4]], dtype=np.uint8)
-    scores = ratios(confusion(truth, found))
-    assert scores["pixels"] == 8
-    assert scores["overall_accuracy"] == pytest.approx(7 / 8)
-    assert scores["mean_iou"] == pytest.approx((3 / 4 + 4 / 5) / 2, abs=1e-4)
-
-
-def test_building_confusion_uses_partial_labels() -> None:
-    truth = np.asarray([[EXACT[BUILDING], EXACT[BUILDING], NOT_BUILDING, UNKNOWN]], dtype=np.uint8)
-    found = np.asarray([[BUILDING, LAND, BUILDING, BUILDING]], dtype=np.uint8)
-    assert building_confusion(truth, found).tolist() == [[1, 1], [1, 0]]
-
-
-def test_average_follows_the_weights() -> None:
-    slow, fast = torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
-    torch.nn.init.constant_(fast.weight, 3.0)
-    fast.num_batches_tracked += 7
-    follow(slow, fast, 0.5)
-    assert slow.weight.tolist() == [2.0, 2.0]
-    assert int(slow.num_batches_tracked) == 7
-
-
-def test_prediction_by_windows_covers_the_image() -> None:
-    torch.manual_seed(0)
-    network = build_network().eval()
-    rgb = a_place(150).rgb[:, :, :130]
-    labels = predict(network, rgb, NORMALISATION, window_px=128, halo_px=32)
-    assert labels.shape == (150, 130)
-    assert labels.max() < COUNT
+def test_summary_of_a_known_matrix_leaves_out_what_does_not_occur() -> None:
+    matrix = np.zeros((COUNT, COUNT), np.int64)
+    matrix[0, 0], matrix[1, 0], matrix[1, 1], matrix[4, 1] = 6, 2, 8, 4
+    right, wrong = np.zeros(251, np.int64), np.zeros(251, np.int64)
+    right[225], wrong[225] = 14, 6
+    found = summary(matrix, right, wrong)
+    assert set(found["classes"]) == {"building", "land"}
+    assert found["mean_iou"] == pytest.approx((6 / 8 + 8 / 14) / 2, abs=1e-4)
+    assert found["overall_accuracy"] == pytest.approx(0.7)
+    assert found["expected_calibration_error"] == pytest.approx(0.2)

@@ -1,0 +1,525 @@
+"""Train a model on labelled scenes: plan, ground, fit, calibrate, judge, write the folder."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.accuracy.evaluation import Evaluation
+from geoseg.errors import ModelError, OptionError, RunInterruptedError
+from geoseg.model.card import BandScaling, ModelCard
+from geoseg.options import DEFAULT_STEPS, TrainOptions
+from geoseg.run.events import (
+    BatchDone,
+    GroundRead,
+    GroundSplit,
+    Looked,
+    Progress,
+    StageStarted,
+    Trained,
+    TrainReady,
+    Warned,
+)
+from geoseg.run.store import RunStore, StoreKey, write_atomically
+from geoseg.run.train_blocks import SplitCounts, prepare_blocks
+from geoseg.run.train_plan import TrainPlan, make_train_plan, require_bands
+from geoseg.training.augment import Variation
+from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
+from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    from geoseg.training.fit import Check, FitSettings, Fitter
+    from geoseg.training.judge import Example
+
+__all__ = ["TrainResult", "train"]
+
+_STEPS_NAME: Final = "steps.json"
+_LOOKS: Final = 20
+_LEAST_LOOK: Final = 10
+_FOR_THE_REST: Final = 0.8
+"""Part of ``--minutes`` for the batches; looks, the halo and the report take the rest."""
+_LEAST_STEPS: Final = 20
+_MOST_STEPS: Final = 100_000
+_EXAMPLES: Final = 6
+_SAMPLED_PX: Final = 2_000_000
+_WARMUP: Final = 0.05
+_AVERAGE: Final = 0.998
+_CLIP_NORM: Final = 2.0
+_HALO_IMAGES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What ``geoseg.train`` returns."""
+
+    folder: Path
+    """The model folder."""
+    card: ModelCard
+    """Its card."""
+    accuracy: dict[str, Evaluation]
+    """By part of the ground that was not trained on: validation, test."""
+
+
+def _ignore(_: object) -> None:
+    """Take an event and do nothing."""
+
+
+def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
+    """Train a model and write its folder.
+
+    Args:
+        options: What to do.
+        progress: Called with events from this thread.
+
+    Raises:
+        GeosegError: In one line what is wrong and what to do; nothing is half-written.
+    """
+    from geoseg.model.importing import require_free  # noqa: PLC0415 - torch
+    from geoseg.training.network import choose_training_device  # noqa: PLC0415
+
+    out = options.out.absolute()
+    require_free(out, overwrite=options.overwrite)
+    plan = make_train_plan(options)
+    require_bands(plan)
+    device, half = choose_training_device(options.device, options.precision)
+    progress(
+        TrainReady(
+            out=str(out), scenes=len(plan.scenes), classes=[c.name for c in plan.legend],
+            network=f"{plan.network.architecture}, encoder {plan.network.encoder}",
+            device=device, precision="bf16" if half else "fp32", gsd_m=plan.gsd_m,
+        )
+    )  # fmt: skip
+    store = RunStore(out, folder=out.parent / f".{out.name}.geoseg")
+    with store.locked():
+        store.open(StoreKey(plan.identity(), plan.digest, (1, 1)), discard=options.overwrite)
+        try:
+            result = _trained(plan, store, (device, half), progress)
+        except KeyboardInterrupt as error:
+            msg = "the training was stopped"
+            raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
+        except (OptionError, ModelError):
+            store.remove()  # these scenes and settings can never become a model
+            raise
+        store.remove()
+    return result
+
+
+def _trained(
+    plan: TrainPlan, store: RunStore, device: tuple[str, bool], progress: Progress
+) -> TrainResult:
+    from geoseg.model.network import network_stride_px  # noqa: PLC0415
+    from geoseg.training.fit import Fitter  # noqa: PLC0415 - torch
+    from geoseg.training.losses import make_loss  # noqa: PLC0415
+    from geoseg.training.network import fresh_network  # noqa: PLC0415
+
+    options = plan.options
+    network, fresh = fresh_network(
+        plan.network, len(plan.band_names), plan.start, plan.legend, options.seed
+    )
+    _require_chip(plan, network_stride_px(network))
+    if plan.start is not None and fresh:
+        message = f"{len(fresh)} tensors of the network start anew, among them {fresh[0]}"
+        progress(Warned(message=message))
+    blocks, counts = prepare_blocks(
+        plan, store.pieces, lambda done, all_: progress(GroundRead(blocks_done=done, blocks=all_))
+    )
+    crops, value_range = _crop_plan(plan, blocks)
+    weights = _class_weights(plan, counts)
+    loss = make_loss(options.loss, len(plan.legend), weights)
+    anchors = find_anchors(blocks, len(plan.legend), options.seed)
+    data = (blocks, anchors, crops)
+    settings = _settings(plan, store, device, lambda s: _step_s(network, loss, data, s))
+    fitter = Fitter(network, loss, data, settings, store.pieces)
+    progress(_split_event(plan, counts, settings, fitter))
+    _fit(fitter, settings, progress)
+    return _finish(plan, fitter, settings, (blocks, counts, crops, value_range), progress)
+
+
+def _require_chip(plan: TrainPlan, stride_px: int) -> None:
+    side = plan.options.chip_px
+    if side % stride_px or side < 2 * stride_px:
+        below = max(side // stride_px, 2) * stride_px
+        msg = f"--chip-px {side} is no multiple of the network's stride of {stride_px} px"
+        raise OptionError(msg, hint=f"Use {below} or {below + stride_px}.")
+
+
+def _split_event(
+    plan: TrainPlan, counts: SplitCounts, settings: FitSettings, fitter: Fitter
+) -> GroundSplit:
+    names = [c.name for c in plan.legend]
+    return GroundSplit(
+        block_px=counts.block_px,
+        blocks=dict(zip(NAMES, counts.blocks, strict=True)),
+        class_px={
+            part: dict(zip(names, px, strict=True))
+            for part, px in zip(NAMES, counts.class_px, strict=True)
+        },
+        steps=settings.steps,
+        steps_done=fitter.steps_done,
+    )
+
+
+def _crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[float, float]]:
+    """Return what crops are like: scaling and value range of the training ground."""
+    options = plan.options
+    sample = _sample(blocks)
+    bytes_only = blocks.pixels.dtype == np.uint8
+    if plan.start is not None:
+        scaling, value_range = plan.start[1].scaling, plan.start[1].value_range
+    else:
+        scaling = tuple(
+            BandScaling(
+                offset=_rounded(float(band.mean())),
+                divisor=_rounded(max(float(band.std()), 1e-6)),
+            )
+            for band in sample
+        )
+        value_range = (0.0, 255.0) if bytes_only else _range_of(sample)
+    offset, divisor = tuple(s.offset for s in scaling), tuple(s.divisor for s in scaling)
+    is_photograph = bytes_only and len(plan.band_names) == 3  # noqa: PLR2004 - red, green, blue
+    variation = Variation(
+        strength=options.strength, counts=(offset, divisor) if is_photograph else None
+    )
+    crops = CropPlan(
+        side_px=options.chip_px,
+        scale=(1 / options.scale, options.scale),
+        offset=offset,
+        divisor=divisor,
+        variation=variation,
+    )
+    return crops, value_range
+
+
+def _sample(blocks: PreparedBlocks) -> NDArray[np.float32]:
+    """Return (band, n) valid pixels from all over the training ground."""
+    numbers = np.flatnonzero(blocks.part == TRAIN)
+    per_block = max(64, _SAMPLED_PX // len(numbers))
+    step = max(1, blocks.side_px**2 // per_block)
+    found = []
+    for number in numbers:
+        chosen = np.flatnonzero(blocks.valid[number])[::step]
+        flat = blocks.pixels[number].reshape(blocks.pixels.shape[1], -1)
+        found.append(flat[:, chosen].astype(np.float32))
+    return np.concatenate(found, axis=1)
+
+
+def _rounded(value: float) -> float:
+    """Return a number of four digits: a card is read by people."""
+    return float(f"{value:.4g}")
+
+
+def _range_of(sample: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = (float(np.percentile(sample, q)) for q in (0.1, 99.9))
+    low = 0.0 if float(sample.min()) >= 0 else low
+    return _rounded(low), _rounded(max(high, low + 1e-6) * 1.05)
+
+
+def _class_weights(plan: TrainPlan, counts: SplitCounts) -> tuple[float, ...] | None:
+    """Return the weights of the classes in cross-entropy: roots of inverse frequencies."""
+    if plan.options.class_weights == "none":
+        return None
+    px = np.array(counts.class_px[TRAIN], np.float64).clip(min=1)
+    return tuple(np.sqrt(np.median(px) / px).clip(0.25, 4.0).tolist())
+
+
+def _settings(
+    plan: TrainPlan,
+    store: RunStore,
+    device: tuple[str, bool],
+    step_s: Callable[[FitSettings], float],
+) -> FitSettings:
+    """Decide how many batches there are; an interrupted training keeps its number."""
+    from geoseg.training.fit import FitSettings  # noqa: PLC0415 - torch
+    from geoseg.training.network import default_threads  # noqa: PLC0415
+
+    options = plan.options
+    first = FitSettings(
+        steps=options.steps or DEFAULT_STEPS,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        warmup_steps=1,
+        average=_AVERAGE,
+        clip_norm=_CLIP_NORM,
+        seed=options.seed,
+        check_steps=1,
+        patience=options.patience,
+        device=device[0],
+        half=device[1],
+        threads=options.threads or default_threads(),
+    )
+    path = store.pieces / _STEPS_NAME
+    if path.exists():
+        steps = int(json.loads(path.read_text(encoding="utf-8"))["steps"])
+    else:
+        steps = first.steps
+        if options.minutes is not None:
+            allowed = int(options.minutes * 60 * _FOR_THE_REST / step_s(first))
+            steps = min(max(allowed, _LEAST_STEPS), options.steps or _MOST_STEPS)
+        write_atomically(path, json.dumps({"steps": steps}))
+    return replace(
+        first,
+        steps=steps,
+        warmup_steps=max(1, round(_WARMUP * steps)),
+        check_steps=max(_LEAST_LOOK, steps // _LOOKS),
+    )
+
+
+def _step_s(network: Any, loss: Any, data: Any, settings: FitSettings) -> float:  # noqa: ANN401
+    """Return how long a batch takes here, on a copy of the network."""
+    import copy  # noqa: PLC0415
+
+    from geoseg.training.fit import Fitter  # noqa: PLC0415
+    from geoseg.training.network import seconds_per_step  # noqa: PLC0415
+
+    trial = Fitter(copy.deepcopy(network), loss, data, settings, None)
+    numbers = iter(range(1000))
+    return seconds_per_step(lambda: trial.one_step(next(numbers)))
+
+
+def _fit(fitter: Fitter, settings: FitSettings, progress: Progress) -> None:
+    def on_step(step: int, loss: float, rate: float) -> None:
+        progress(
+            BatchDone(
+                step=step, steps=settings.steps, loss=round(loss, 6),
+                learning_rate=round(rate, 9), elapsed_s=round(fitter.elapsed_s, 3),
+            )
+        )  # fmt: skip
+
+    def on_check(check: Check) -> None:
+        progress(
+            Looked(step=check.step, mean_iou=check.mean_iou, overall=check.overall, loss=check.loss)
+        )
+
+    fitter.run(on_step, on_check)
+
+
+def _finish(
+    plan: TrainPlan,
+    fitter: Fitter,
+    settings: FitSettings,
+    ground: tuple[PreparedBlocks, SplitCounts, CropPlan, tuple[float, float]],
+    progress: Progress,
+) -> TrainResult:
+    """Calibrate, judge and write the folder."""
+    from geoseg.model.importing import ImportRequest, make_model_folder  # noqa: PLC0415 - torch
+    from geoseg.training.judge import find_temperature, judge  # noqa: PLC0415
+
+    blocks, counts, crops, value_range = ground
+    options = plan.options
+    network = fitter.best_network()
+    progress(StageStarted(stage="calibration"))
+    per_class = plan.overlap
+    temperature = 1.0
+    if not per_class:
+        temperature = round(find_temperature(network, blocks, VALIDATION, crops, settings), 4)
+    names = {k: c.name for k, c in enumerate(plan.legend)}
+    found = {
+        NAMES[part]: evaluation
+        for part in (VALIDATION, TEST)
+        if (evaluation := judge(
+            network, blocks, part, crops, settings,
+            temperature=temperature, names=names, per_class=per_class,
+        )) is not None
+    }  # fmt: skip
+    examples = _examples(network, blocks, crops, settings)
+    progress(StageStarted(stage="model"))
+    name = options.name or options.out.name
+    facts = _facts(plan, fitter, settings, counts, found)
+    request = ImportRequest(
+        name=name,
+        title=options.title or f"{', '.join(names.values())} ({name})",
+        description=_description(plan, counts),
+        bands=plan.band_names,
+        scaling=tuple(
+            BandScaling(offset=o, divisor=d)
+            for o, d in zip(crops.offset, crops.divisor, strict=True)
+        ),
+        value_range=value_range,
+        gsd_m=plan.gsd_m,
+        gsd_range_m=_gsd_range(plan),
+        legend=plan.legend,
+        temperature=temperature,
+        activation="sigmoid" if per_class else "softmax",
+        license=options.license,
+        facts=facts,
+    )
+    card = make_model_folder(
+        (plan.network, network.state_dict()),
+        options.out.absolute(),
+        request,
+        images=_halo_images(plan, blocks, crops),
+        texts=_texts(plan, name, fitter, found, examples, facts),
+        overwrite=options.overwrite,
+    )
+    progress(
+        Trained(
+            out=str(options.out), elapsed_s=round(fitter.elapsed_s, 1),
+            best_step=fitter.best_step, temperature=temperature,
+            accuracy={part: _brief(plan, e) for part, e in found.items()},
+        )
+    )  # fmt: skip
+    return TrainResult(folder=options.out.absolute(), card=card, accuracy=found)
+
+
+def _gsd_range(plan: TrainPlan) -> tuple[float, float] | None:
+    if plan.start is not None:
+        return plan.start[1].gsd_range_m
+    if plan.gsd_m is None:
+        return None
+    return _rounded(plan.gsd_m / 2.5), _rounded(plan.gsd_m * 2)
+
+
+def _description(plan: TrainPlan, counts: SplitCounts) -> str:
+    names = ", ".join(c.name for c in plan.legend)
+    first = sorted({Path(scene.scene.label).name for scene in plan.scenes})
+    shown = ", ".join(first[:3]) + (f" and {len(first) - 3} more" if len(first) > 3 else "")  # noqa: PLR2004
+    return (
+        f"Maps {names}. Trained on {counts.blocks[TRAIN]} blocks of {counts.block_px} px from "
+        f"{shown}. What it does on other ground is not known: see the accuracy, and evaluate it "
+        "on yours."
+    )
+
+
+def _facts(
+    plan: TrainPlan,
+    fitter: Fitter,
+    settings: FitSettings,
+    counts: SplitCounts,
+    found: dict[str, Evaluation],
+) -> dict[str, Any]:
+    libraries = ("torch", "segmentation-models-pytorch", "timm", "numpy")
+    training: dict[str, Any] = {
+        "steps": fitter.steps_done,
+        "best_step": fitter.best_step,
+        "minutes": round(fitter.elapsed_s / 60, 2),
+        "loss": plan.options.loss,
+        "seed": plan.options.seed,
+        "batch_size": settings.batch_size,
+        "chip_px": plan.options.chip_px,
+        "learning_rate": settings.learning_rate,
+        "precision": "bf16" if settings.half else "fp32",
+        "data_sha256": counts.digest,
+        "block_px": counts.block_px,
+        "blocks": dict(zip(NAMES, counts.blocks, strict=True)),
+        "versions": {name: version(name) for name in libraries},
+        "python": platform.python_version(),
+    }
+    if plan.start is not None:
+        training["start"] = {
+            "name": plan.start[1].name, "weights_sha256": plan.start[1].weights_sha256,
+        }  # fmt: skip
+    return {
+        "training_data": [
+            {"image": Path(s.scene.label).name, "labels": Path(s.pair.labels).name}
+            for s in plan.scenes
+        ],
+        "training": training,
+        "accuracy": {f"{part} blocks": _brief(plan, e) for part, e in found.items()},
+    }
+
+
+def _brief(plan: TrainPlan, found: Evaluation) -> dict[str, Any]:
+    """Return what a card says of the accuracy on one part of the ground."""
+    calibration = found.calibration
+    return {
+        "classes": {
+            c.name: {key: _short(value) for key, value in asdict(score).items()}
+            for c, score in zip(plan.legend, found.scores.classes, strict=True)
+        },
+        "mean_iou": _short(found.scores.mean_iou),
+        "overall_accuracy": _short(found.scores.overall),
+        "expected_calibration_error": None if calibration is None else _short(
+            calibration.expected_error
+        ),
+        "pixels": found.compared,
+    }  # fmt: skip
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _halo_images(plan: TrainPlan, blocks: PreparedBlocks, crops: CropPlan) -> list[NDArray[Any]]:
+    """Return real images to measure the halo on: blocks put together where one is too small."""
+    from geoseg.model.halo import image_side_px  # noqa: PLC0415 - torch
+    from geoseg.model.network import build_network, network_stride_px  # noqa: PLC0415
+
+    stride = network_stride_px(build_network(plan.network, len(plan.band_names)))
+    side = image_side_px(stride)
+    each = blocks.side_px
+    per_row = -(-side // each)
+    fullest = np.argsort([-float(v.mean()) for v in blocks.valid], kind="stable")
+    offset = np.asarray(crops.offset)
+    fill = (np.rint(offset) if blocks.pixels.dtype == np.uint8 else offset)[:, None, None]
+    images = []
+    for first in range(_HALO_IMAGES):
+        numbers = np.resize(np.roll(fullest, -first * per_row**2), (per_row, per_row))
+        rows = [
+            np.concatenate([
+                np.where(blocks.valid[n], blocks.pixels[n], fill.astype(blocks.pixels.dtype))
+                for n in line
+            ], axis=2)
+            for line in numbers
+        ]  # fmt: skip
+        images.append(np.concatenate(rows, axis=1)[:, :side, :side].copy())
+    return images
+
+
+def _examples(
+    network: Any,  # noqa: ANN401 - torch's module
+    blocks: PreparedBlocks,
+    crops: CropPlan,
+    settings: FitSettings,
+) -> list[Example]:
+    from geoseg.training.judge import pick_examples  # noqa: PLC0415 - torch
+
+    unseen = np.flatnonzero(blocks.part == TEST)
+    if not len(unseen):
+        unseen = np.flatnonzero(blocks.part == VALIDATION)
+    chosen = unseen[np.linspace(0, len(unseen) - 1, min(_EXAMPLES, len(unseen))).astype(np.intp)]
+    return pick_examples(network, blocks, chosen, crops, settings)
+
+
+def _texts(
+    plan: TrainPlan,
+    name: str,
+    fitter: Fitter,
+    found: dict[str, Evaluation],
+    examples: Sequence[Example],
+    facts: dict[str, Any],
+) -> dict[str, str]:
+    """Return the report and all numbers of the training, as texts by file name."""
+    from geoseg.training.report_page import training_page  # noqa: PLC0415 - torch
+
+    training = facts["training"]
+    ground = ", ".join(f"{n} blocks for {part}" for part, n in training["blocks"].items())
+    rows = [
+        ("classes", ", ".join(c.name for c in plan.legend)),
+        ("network", f"{plan.network.architecture}, encoder {plan.network.encoder}"),
+        ("pixel size", "as it is" if plan.gsd_m is None else f"{plan.gsd_m:g} m"),
+        ("ground", f"{ground}, {training['block_px']} px each"),
+        ("batches", f"{training['steps']} of {training['batch_size']} crops"),
+        ("weights", f"those after {training['best_step']} batches"),
+        ("time", f"{training['minutes']} minutes"),
+    ]  # fmt: skip
+    page = training_page(name, rows, (fitter.curve, fitter.checks), found, plan.legend, examples)
+    numbers = {
+        "geoseg": plan.identity()["geoseg"],
+        "made": time.strftime("%Y-%m-%d", time.gmtime()),
+        "identity": plan.identity(),
+        "training": training,
+        "curve": fitter.curve,
+        "looks": [asdict(check) for check in fitter.checks],
+        "accuracy": {part: e.as_json() for part, e in found.items()},
+    }
+    return {"report.html": page, "training.json": json.dumps(numbers, indent=1) + "\n"}

@@ -1,0 +1,293 @@
+"""From labelled scenes to prepared blocks of ground on disk: found, read, split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import MismatchError, OptionError, OutputError
+from geoseg.grid.window import Window
+from geoseg.raster.read import SceneReader
+from geoseg.run.model_pixels import read_model_window
+from geoseg.run.train_labels import ReadLabels, label_reader
+from geoseg.run.train_plan import TrainPlan, TrainScene
+from geoseg.training.chips import PreparedBlocks
+from geoseg.training.label_sets import class_counts, label_dtype
+from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION, gap_windows, split_blocks
+
+__all__ = ["MARGIN_PX", "SplitCounts", "prepare_blocks"]
+
+CELL_PX: Final = 128
+MARGIN_PX: Final = 64
+_SIDES: Final = (1024, 512, 256, 128)
+_ENOUGH_BLOCKS: Final = 40
+_READ_PX: Final = 2048
+_GAP_PX: Final = 32
+_MOST_BYTES: Final = 12 * 2**30
+_LEAST_BLOCKS: Final = 2
+_FACTS: Final = "blocks.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCounts:
+    """How the labelled ground was dealt out."""
+
+    block_px: int
+    """Side of a block."""
+    blocks: tuple[int, int, int]
+    """Blocks for training, validation, test."""
+    class_px: tuple[tuple[int, ...], ...]
+    """Labelled pixels per part and class."""
+    digest: str
+    """SHA-256 of all pixels and labels, in order."""
+
+
+def prepare_blocks(
+    plan: TrainPlan, folder: Path, progress: Callable[[int, int], None]
+) -> tuple[PreparedBlocks, SplitCounts]:
+    """Read the labelled ground once and keep it as arrays on disk; later calls map them.
+
+    Args:
+        plan: What is trained on.
+        folder: Existing folder for the arrays.
+        progress: Called with blocks done and blocks to do.
+
+    Raises:
+        MismatchError: Nothing labelled lies on the scenes.
+        OptionError: There is too little to split.
+        OutputError: The disk is full.
+    """
+    facts = folder / _FACTS
+    try:
+        if not facts.exists():
+            _write_blocks(plan, folder, progress)
+        stored = json.loads(facts.read_text(encoding="utf-8"))
+    except OSError as error:
+        if isinstance(error, OutputError) or type(error).__module__.startswith("geoseg"):
+            raise
+        msg = f"cannot write to {folder}: {error.strerror or error}"
+        raise OutputError(msg, hint="Is the disk full, the folder writable?") from error
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    blocks = PreparedBlocks(
+        pixels=arrays["pixels"],
+        valid=arrays["valid"],
+        labels=arrays["labels"],
+        part=np.array(stored["part"], np.int8),
+        weight=np.array(stored["weight"], np.float64),
+        margin_px=MARGIN_PX,
+    )
+    counts = SplitCounts(
+        block_px=stored["block_px"],
+        blocks=tuple(stored["blocks"]),
+        class_px=tuple(map(tuple, stored["class_px"])),
+        digest=stored["digest"],
+    )
+    return blocks, counts
+
+
+_ARRAYS: Final = ("pixels", "valid", "labels")
+
+
+def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], None]) -> None:
+    cells = [_labelled_cells(plan, scene) for scene in plan.scenes]
+    side = plan.options.block_px or _block_side(plan, cells)
+    places = _places(cells, side)
+    _require_room(plan, len(places), side, folder)
+    full = side + 2 * MARGIN_PX
+    n_bands, n_classes = len(plan.band_names), len(plan.legend)
+    kinds = {scene.scene.dtypes[b - 1] for scene in plan.scenes for b in scene.bands}
+    kind = np.dtype(np.uint8 if kinds == {"uint8"} else np.float32)
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        "pixels": ((len(places), n_bands, full, full), kind),
+        "valid": ((len(places), full, full), np.dtype(np.bool_)),
+        "labels": ((len(places), full, full), label_dtype(n_classes)),
+    }
+    arrays = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        for name, (shape, dtype) in shapes.items()
+    }
+    counts = np.zeros((len(places), n_classes), np.int64)
+    done = 0
+    for number, scene in enumerate(plan.scenes):
+        own = np.flatnonzero(places[:, 0] == number)
+        with (
+            SceneReader(scene.scene, scene.bands, "any") as reader,
+            label_reader(
+                scene.labels, plan.legend, plan.options.match, overlap=plan.overlap
+            ) as read_labels,
+        ):
+            for block in own.tolist():
+                _, row, col = places[block].tolist()
+                core = Window(row * side, col * side, side, side)
+                pixels, valid, labels = _read(
+                    scene, reader, read_labels, core, label_dtype(n_classes)
+                )
+                arrays["pixels"][block], arrays["valid"][block] = pixels, valid
+                arrays["labels"][block] = labels
+                counts[block] = class_counts(labels, n_classes)[:n_classes]
+                done += 1
+                progress(done, len(places))
+    part = _split(plan, places, counts, side)
+    gap = min(_GAP_PX, side // 4)
+    for number, window in gap_windows(places, part, side, gap):
+        core = Window(-MARGIN_PX, -MARGIN_PX, full, full)
+        arrays["labels"][(number, *window.within(core))] = 0
+    digest = _digest(arrays)
+    for array in arrays.values():
+        array.flush()
+    _write_facts(plan, folder, places, part, arrays["labels"], side, digest)
+
+
+def _read(
+    scene: TrainScene,
+    reader: SceneReader,
+    read_labels: ReadLabels,
+    core: Window,
+    dtype: np.dtype[Any],
+) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]:
+    """Return pixels and validity with the margin, and labels of the core alone."""
+    whole = core.expand(MARGIN_PX)
+    grid = Window(0, 0, scene.scale.model_height, scene.scale.model_width)
+    seen, own = whole.intersect(grid), core.intersect(grid)
+    values, mask = read_model_window(reader, scene.scale, seen, (None, (0.0, 1.0)))
+    place = seen.within(whole)
+    pixels = np.zeros((len(values), *whole.shape), values.dtype)
+    valid = np.zeros(whole.shape, np.bool_)
+    labels = np.zeros(whole.shape, dtype)
+    pixels[(slice(None), *place)], valid[place] = values, mask
+    labels[own.within(whole)] = read_labels(own)
+    labels[~valid] = 0
+    if pixels.dtype == np.float32 and _is_uint8(scene):
+        pixels = np.rint(pixels).astype(np.uint8)  # resampled 8-bit pixels
+    return pixels, valid, labels
+
+
+def _is_uint8(scene: TrainScene) -> bool:
+    """Tell whether all bands that are read hold bytes."""
+    return all(scene.scene.dtypes[b - 1] == "uint8" for b in scene.bands)
+
+
+def _labelled_cells(plan: TrainPlan, scene: TrainScene) -> NDArray[np.int64]:
+    """Return (n, 2) row and column of the cells of 128 px that hold labels."""
+    found = []
+    with label_reader(
+        scene.labels, plan.legend, plan.options.match, overlap=plan.overlap
+    ) as read_labels:
+        for window in scene.labels.windows(_READ_PX):
+            known = read_labels(window) != 0
+            pad = [(0, -length % CELL_PX) for length in known.shape]
+            table = np.pad(known, pad)
+            rows, cols = (length // CELL_PX for length in table.shape)
+            hit = table.reshape(rows, CELL_PX, cols, CELL_PX).any(axis=(1, 3))
+            at = np.argwhere(hit)
+            first = (window.row_off // CELL_PX, window.col_off // CELL_PX)
+            found.append(at + np.array(first))
+    cells = np.concatenate(found) if found else np.empty((0, 2), np.int64)
+    if not len(cells):
+        msg = f"no label of {scene.pair.labels} lies on {scene.scene.label}"
+        raise MismatchError(
+            msg, hint="Do they lie in one place? 'geoseg info' tells where the scene is."
+        )
+    return cells.astype(np.int64)
+
+
+def _block_side(plan: TrainPlan, cells: list[NDArray[np.int64]]) -> int:
+    """Return the largest side that leaves enough blocks to deal out."""
+    free = [c for c, s in zip(cells, plan.scenes, strict=True) if s.pair.part < 0]
+    if not free:
+        return _SIDES[1]
+    for side in _SIDES:
+        if sum(len(np.unique(c // (side // CELL_PX), axis=0)) for c in free) >= _ENOUGH_BLOCKS:
+            return side
+    return _SIDES[-1]
+
+
+def _places(cells: list[NDArray[np.int64]], side: int) -> NDArray[np.int64]:
+    """Return (n, 3) scene, block row, block column of all ground with labels, in order."""
+    rows = []
+    for number, own in enumerate(cells):
+        found = np.unique(own * CELL_PX // side, axis=0)
+        rows.append(np.column_stack([np.full(len(found), number), found]))
+    places = np.concatenate(rows).astype(np.int64)
+    if len(places) < _LEAST_BLOCKS:
+        msg = f"the labels lie on {len(places)} block of {side} px, too few to train and to check"
+        raise OptionError(msg, hint="Label more ground, some of it elsewhere in the scene.")
+    return places
+
+
+def _require_room(plan: TrainPlan, count: int, side: int, folder: Path) -> None:
+    """Refuse more ground than is sensible to keep twice."""
+    each = 2 * len(plan.band_names) * (side + 2 * MARGIN_PX) ** 2
+    if count * each > _MOST_BYTES:
+        gib = count * each / 2**30
+        msg = f"{count} blocks of labelled ground would take {gib:.0f} GiB in {folder}"
+        raise OptionError(msg, hint="Train on fewer scenes, or at a larger --gsd.")
+
+
+def _split(
+    plan: TrainPlan, places: NDArray[np.int64], counts: NDArray[np.int64], side: int
+) -> NDArray[np.int8]:
+    """Deal the blocks out, and see that each part has what it needs."""
+    fixed = np.array([plan.scenes[n].pair.part for n in places[:, 0]], np.int8)
+    part = split_blocks(counts, plan.options.split, fixed=fixed, seed=plan.options.seed)
+    own = [counts[part == k].sum(axis=0) for k in (TRAIN, VALIDATION, TEST)]
+    for kind in (TRAIN, VALIDATION):
+        if not own[kind].any():
+            msg = f"no labelled ground is left for {NAMES[kind]}: {len(places)} blocks of {side} px"
+            raise OptionError(
+                msg, hint="Label more ground, some of it elsewhere in the scene, or see --split."
+            )
+    present = counts.sum(axis=0) > 0
+    lacking = np.flatnonzero(present & (own[TRAIN] == 0))
+    if len(lacking):
+        name = plan.legend.classes[int(lacking[0])].name
+        msg = f"class {name!r} is labelled in ground for {NAMES[VALIDATION]} or test only"
+        raise OptionError(msg, hint="Label it in more places, or see --split.")
+    if np.count_nonzero(own[TRAIN]) < 2:  # noqa: PLR2004 - classes
+        names = [c.name for c, n in zip(plan.legend, own[TRAIN], strict=True) if n]
+        msg = f"the labels hold one class only ({', '.join(names) or 'none alone'})"
+        raise OptionError(msg, hint="Label what is not of the class too.")
+    return part
+
+
+def _digest(arrays: dict[str, Any]) -> str:
+    found = hashlib.sha256()
+    for name in _ARRAYS:
+        for block in arrays[name]:
+            found.update(np.ascontiguousarray(block).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def _write_facts(
+    plan: TrainPlan,
+    folder: Path,
+    places: NDArray[np.int64],
+    part: NDArray[np.int8],
+    labels: NDArray[Any],
+    side: int,
+    digest: str,
+) -> None:
+    """Put down how the ground was dealt out; its file says that the arrays are whole."""
+    n = len(plan.legend)
+    kept = np.array([class_counts(block, n)[:n] for block in labels])
+    facts = {
+        "block_px": side,
+        "part": part.tolist(),
+        "places": places.tolist(),
+        "weight": [plan.scenes[number].pair.weight for number in places[:, 0]],
+        "blocks": [int(np.count_nonzero(part == k)) for k in (TRAIN, VALIDATION, TEST)],
+        "class_px": [kept[part == k].sum(axis=0).tolist() for k in (TRAIN, VALIDATION, TEST)],
+        "digest": digest,
+    }
+    path = folder / _FACTS
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(facts), encoding="utf-8")
+    os.replace(temporary, path)

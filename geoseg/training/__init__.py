@@ -1,0 +1,1 @@
+"""From labelled pixels to fitted weights: splits, crops, losses, the loop, calibration."""

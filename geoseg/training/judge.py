@@ -1,0 +1,129 @@
+"""What a trained network is worth on ground that it did not train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from geoseg.accuracy.evaluation import CONFIDENCE_STEPS, Evaluation, Tally
+from geoseg.training.chips import CropPlan, PreparedBlocks
+from geoseg.training.fit import FitSettings, predict_blocks
+from geoseg.training.label_sets import exact_class
+from geoseg.training.temperature import fitted_temperature
+
+__all__ = ["Example", "find_temperature", "judge", "pick_examples"]
+
+_MOST_SAMPLES = 200_000
+
+
+class Example(NamedTuple):
+    """A block to look at."""
+
+    pixels: NDArray[np.float32]
+    """(band, row, col) raw values."""
+    valid: NDArray[np.bool_]
+    """(row, col)."""
+    truth: NDArray[np.int16]
+    """(row, col) class index, -1 where nothing is known."""
+    mapped: NDArray[np.int16]
+    """(row, col) class index."""
+
+
+def find_temperature(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    part: int,
+    crops: CropPlan,
+    settings: FitSettings,
+) -> float:
+    """Return the temperature fitted to a part of the ground, every pixel counting alike."""
+    numbers = np.flatnonzero(blocks.part == part)
+    known = sum(int((exact_class(blocks.labels[n]) >= 0).sum()) for n in numbers)
+    step = max(1, known // _MOST_SAMPLES)
+    logits, truth, first = [], [], 0
+    for found, exact in _answers(network, blocks, numbers, crops, settings):
+        chosen = np.flatnonzero(exact.ravel() >= 0)
+        own = chosen[first::step]
+        first = (first - len(chosen)) % step
+        logits.append(found.reshape(len(found), -1)[:, own].T)
+        truth.append(exact.ravel()[own])
+    if not logits:
+        return 1.0
+    return fitted_temperature(np.concatenate(logits), np.concatenate(truth).astype(np.intp))
+
+
+def judge(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    part: int,
+    crops: CropPlan,
+    settings: FitSettings,
+    *,
+    temperature: float,
+    names: dict[int, str],
+    per_class: bool,
+) -> Evaluation | None:
+    """Compare the network with a part of the ground; None where that part is empty.
+
+    Args:
+        network: In evaluation mode.
+        blocks: The ground.
+        part: Training, validation or test.
+        crops: Normalisation.
+        settings: Device and precision.
+        temperature: What logits are divided by.
+        names: Class index and name.
+        per_class: Confidence is a sigmoid, not a softmax.
+    """
+    tally = Tally()
+    numbers = np.flatnonzero(blocks.part == part)
+    for logits, exact in _answers(network, blocks, numbers, crops, settings):
+        known = exact >= 0
+        scaled = logits[:, known] / temperature
+        mapped = scaled.argmax(axis=0)
+        best = scaled.max(axis=0)
+        doubt = 1 + np.exp(-best) if per_class else np.exp(scaled - best).sum(axis=0)
+        confidence = 1 / doubt
+        steps = np.rint(confidence * CONFIDENCE_STEPS).astype(np.uint8)
+        tally.add_pairs(mapped.astype(np.int64), exact[known].astype(np.int64), steps)
+    return None if tally.is_empty else tally.evaluation(names)
+
+
+def pick_examples(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    numbers: NDArray[np.intp],
+    crops: CropPlan,
+    settings: FitSettings,
+) -> list[Example]:
+    """Return blocks with what is known and what the network says, without their margins."""
+    m = blocks.margin_px
+    inner = slice(m, -m) if m else slice(None)
+    found = []
+    for number, logits in predict_blocks(network, blocks, numbers, crops, settings):
+        mapped = logits.argmax(axis=0).astype(np.int16)
+        found.append(
+            Example(
+                pixels=blocks.pixels[number][:, inner, inner].astype(np.float32),
+                valid=blocks.valid[number][inner, inner],
+                truth=exact_class(blocks.labels[number])[inner, inner],
+                mapped=mapped[inner, inner],
+            )
+        )
+    return found
+
+
+def _answers(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    numbers: NDArray[np.intp],
+    crops: CropPlan,
+    settings: FitSettings,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int16]]]:
+    """Yield logits (class, row, col) and truth (row, col) block by block."""
+    for number, logits in predict_blocks(network, blocks, numbers, crops, settings):
+        yield logits, exact_class(blocks.labels[number])

@@ -1,0 +1,347 @@
+"""Training from files to a model folder that maps."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+pytest.importorskip("torch")
+
+from geoseg.errors import GeosegError, MismatchError, OptionError, RunInterruptedError
+from geoseg.model.card import read_card
+from geoseg.options import EvaluateOptions, RunOptions, TrainOptions
+from geoseg.run.evaluate import evaluate
+from geoseg.run.pipeline import run
+from geoseg.run.train import train
+from geoseg.run.train_labels import label_reader
+from geoseg.run.train_plan import make_train_plan
+
+SIDE = 640
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_halo_image() -> Iterator[None]:
+    """One image of 1.5 Mpx is enough to measure a halo that nobody relies on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geoseg.run.train._HALO_IMAGES", 1)
+        yield
+
+
+QUICK = {
+    "steps": 20, "batch_size": 2, "chip_px": 64, "threads": 1, "precision": "fp32",
+    "device": "cpu", "strength": 0.2,
+}  # fmt: skip
+
+
+def blobs(seed: int, side: int = SIDE) -> np.ndarray:
+    """(side, side) of 0 and 1 in patches of 40 px."""
+    rng = np.random.default_rng(seed)
+    return np.kron(rng.integers(0, 2, (side // 40, side // 40)), np.ones((40, 40), int))
+
+
+def write_scene(
+    path: Path, classes: np.ndarray, *, gsd: float = 1.0, count: int = 3, dtype: str = "uint8"
+) -> Path:
+    rng = np.random.default_rng(9)
+    bands = [classes * 80 + 70 + rng.normal(0, 12, classes.shape) for _ in range(count)]
+    high = 255 if dtype == "uint8" else 10_000
+    values = np.clip(np.stack(bands) * (high / 255), 0, high).astype(dtype)
+    profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
+    with rasterio.open(
+        path, "w", **profile, count=count, dtype=dtype, crs="EPSG:32633",
+        transform=Affine(gsd, 0, 500_000, 0, -gsd, 5_500_000),
+    ) as target:  # fmt: skip
+        target.write(values)
+    return path
+
+
+def write_labels(path: Path, classes: np.ndarray, *, gsd: float = 1.0, x: float = 500_000) -> Path:
+    profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
+    with rasterio.open(
+        path, "w", **profile, count=1, dtype="uint8", crs="EPSG:32633", nodata=255,
+        transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
+    ) as target:  # fmt: skip
+        target.write(classes.astype(np.uint8), 1)
+    return path
+
+
+def write_polygons(
+    path: Path, classes: np.ndarray, names: tuple[str, ...], *, crs: str = "EPSG:32633"
+) -> Path:
+    """Squares of 40 px as polygons, every third left out."""
+    rows = []
+    for row in range(0, classes.shape[0], 40):
+        for col in range(0, classes.shape[1], 40):
+            if (row + col) // 40 % 3 == 2:
+                continue
+            box = shapely.box(
+                500_000 + col, 5_500_000 - row - 40, 500_000 + col + 40, 5_500_000 - row
+            )
+            rows.append((names[int(classes[row, col])], box))
+    frame = geopandas.GeoDataFrame(
+        {"class": [r[0] for r in rows]}, geometry=[r[1] for r in rows], crs="EPSG:32633"
+    )
+    frame.to_crs(crs).to_file(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained for a moment on one scene and its class raster."""
+    folder = tmp_path_factory.mktemp("trained")
+    classes = blobs(1)
+    train(
+        TrainOptions(
+            data=(str(write_scene(folder / "scene.tif", classes)),),
+            labels=(str(write_labels(folder / "labels.tif", classes * 7 + 2)),),
+            out=folder / "model",
+            classes="2:field:#d9c9a3,9:wood:#4e8f3a",
+            **{**QUICK, "steps": 60, "batch_size": 4},
+        )
+    )
+    return folder / "model"
+
+
+def test_the_folder_holds_card_weights_report_and_numbers(trained: Path) -> None:
+    card = read_card(trained)
+    assert sorted(p.name for p in trained.iterdir()) == [
+        "card.json", "model.safetensors", "report.html", "training.json"
+    ]  # fmt: skip
+    assert [(c.class_id, c.name) for c in card.legend] == [(2, "field"), (9, "wood")]
+    assert card.bands == ("red", "green", "blue")
+    assert card.gsd_m == pytest.approx(1, abs=0.01)
+    assert card.value_range == (0, 255)
+    accuracy = card.facts["accuracy"]
+    assert set(accuracy) == {"validation blocks", "test blocks"}
+    assert accuracy["test blocks"]["mean_iou"] > 0.9
+    assert card.facts["training"]["data_sha256"]
+    assert card.halo_px > 0
+    numbers = json.loads((trained / "training.json").read_text())
+    assert len(numbers["curve"]) > 10
+    page = (trained / "report.html").read_text()
+    assert "Reliability" in page or "Confidence" in page
+    assert page.count("data:image/png;base64,") >= 3
+
+
+def test_the_model_maps_another_scene_at_once(trained: Path, tmp_path: Path) -> None:
+    classes = blobs(2)
+    scene = write_scene(tmp_path / "other.tif", classes)
+    out = tmp_path / "map"
+    run(RunOptions(scene=str(scene), model=str(trained), out=out, formats=()))
+    labels = write_labels(tmp_path / "truth.tif", classes * 7 + 2)
+    found = evaluate(EvaluateOptions(maps=(str(out),), references=(str(labels),)))
+    assert found.evaluation.scores.mean_iou > 0.9
+
+
+def test_a_stopped_training_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    classes = blobs(3)
+    scene = write_scene(tmp_path / "scene.tif", classes)
+    labels = write_labels(tmp_path / "labels.tif", classes)
+
+    def options(name: str) -> TrainOptions:
+        return TrainOptions(
+            data=(str(scene),), labels=(str(labels),), out=tmp_path / name, name="x", **QUICK
+        )
+
+    def stop(event: object) -> None:
+        if getattr(event, "kind", "") == "batch" and event.step == 13:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    train(options("whole"))
+    with pytest.raises(RunInterruptedError):
+        train(options("parts"), stop)
+    assert not (tmp_path / "parts").exists()
+    steps = []
+    train(options("parts"), lambda e: steps.append(e.step) if e.kind == "batch" else None)
+    assert steps[0] == 14
+    one, other = (tmp_path / name / "model.safetensors" for name in ("whole", "parts"))
+    assert one.read_bytes() == other.read_bytes()
+    assert not (tmp_path / ".parts.geoseg").exists()
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".shp", ".parquet"])
+def test_polygons_in_another_crs_are_burnt_where_they_lie(tmp_path: Path, suffix: str) -> None:
+    classes = blobs(4)
+    scene = write_scene(tmp_path / "scene.tif", classes)
+    path = tmp_path / f"labels{suffix}"
+    frame = geopandas.read_file(
+        write_polygons(tmp_path / "l.gpkg", classes, ("field", "wood"), crs="EPSG:4326")
+    )
+    frame.to_parquet(path) if suffix == ".parquet" else frame.to_file(path)
+    options = TrainOptions(data=(str(scene),), labels=(str(path),), out=tmp_path / "m")
+    plan = make_train_plan(options)
+    assert [c.name for c in plan.legend] == ["field", "wood"]
+    source = plan.scenes[0].labels
+    with label_reader(source, plan.legend, None, overlap=False) as read:
+        found = read(source.grid.window)
+    rows, cols = np.indices(classes.shape) // 40
+    expected = np.where((rows + cols) % 3 == 2, 0, 1 << classes)
+    assert np.array_equal(found, expected)
+
+
+def test_polygons_train(tmp_path: Path) -> None:
+    classes = blobs(4)
+    scene = write_scene(tmp_path / "scene.tif", classes)
+    path = write_polygons(tmp_path / "l.gpkg", classes, ("field", "wood"))
+    made = train(TrainOptions(data=(str(scene),), labels=(str(path),), out=tmp_path / "m", **QUICK))
+    assert [c.name for c in made.card.legend] == ["field", "wood"]
+    px = json.loads((tmp_path / "m" / "training.json").read_text())["training"]
+    assert sum(px["blocks"].values()) >= 25
+
+
+def test_a_folder_a_list_and_fine_tuning(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ground"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for seed, name in ((5, "a"), (6, "b")):
+        classes = blobs(seed)
+        write_scene(folder / "images" / f"{name}.tif", classes)
+        write_labels(folder / "labels" / f"{name}.tif", classes * 7 + 2)
+    options = {**QUICK, "steps": 10, "start": str(trained)}
+    made = train(TrainOptions(data=(str(folder),), out=tmp_path / "one", **options))
+    assert len(made.card.facts["training_data"]) == 2
+    assert made.card.facts["training"]["start"]["name"] == "model"
+    assert made.accuracy["validation"].scores.mean_iou > 0.9  # ten batches after the other model
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("image", "labels", "split", "weight", "match"))
+        rows.writerow(("ground/images/a.tif", "ground/labels/a.tif", "train", 2, ""))
+        rows.writerow(("ground/images/b.tif", "ground/labels/b.tif", "validation", "", "2=field"))
+    made = train(TrainOptions(data=(str(tmp_path / "pairs.csv"),), out=tmp_path / "two", **options))
+    assert set(made.accuracy) == {"validation"}
+
+
+def test_many_bands_of_16_bits_and_a_coarser_model(tmp_path: Path) -> None:
+    classes = blobs(7)
+    scene = write_scene(tmp_path / "s.tif", classes, gsd=0.5, count=5, dtype="uint16")
+    labels = write_labels(tmp_path / "l.tif", classes, gsd=0.5)
+    made = train(
+        TrainOptions(data=(str(scene),), labels=(str(labels),), out=tmp_path / "m", gsd_m=1.0,
+                     arch="fcn", encoder="resnet18", loss="focal+dice",
+                     class_weights="balanced", **QUICK)
+    )  # fmt: skip
+    card = made.card
+    assert len(card.bands) == 5
+    assert card.gsd_m == 1.0
+    assert card.network.architecture == "fcn"
+    assert 5000 < card.value_range[1] < 12_000
+    result = run(
+        RunOptions(scene=str(scene), model=str(made.folder), out=tmp_path / "o", formats=())
+    )
+    assert sum(share.px_count for share in result.classes) == classes.size
+
+
+def test_classes_that_overlap(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "s.tif", blobs(8))
+    west, all_of_it = shapely.box(500_000, 5_499_360, 500_320, 5_500_000), None
+    all_of_it = shapely.box(500_000, 5_499_360, 500_640, 5_500_000)
+    frame = geopandas.GeoDataFrame(
+        {"class": ["ground", "west", "east"]},
+        geometry=[all_of_it, west, shapely.box(500_320, 5_499_360, 500_640, 5_500_000)],
+        crs="EPSG:32633",
+    )
+    frame.to_file(tmp_path / "l.gpkg")
+    only = geopandas.GeoDataFrame(
+        {"class": ["west", "east"]}, crs="EPSG:32633",
+        geometry=[shapely.box(500_000, 5_499_360, 500_100, 5_500_000),
+                  shapely.box(500_500, 5_499_360, 500_640, 5_500_000)],
+    )  # fmt: skip
+    only.to_file(tmp_path / "m.gpkg")
+    options = {**QUICK, "loss": "bce"}
+    with pytest.raises(OptionError, match=r"one class only|none alone|no labelled ground"):
+        train(TrainOptions(data=(str(scene),), labels=(str(tmp_path / "l.gpkg"),),
+                           out=tmp_path / "a", **options))  # fmt: skip
+    made = train(TrainOptions(data=(str(scene),), labels=(str(tmp_path / "m.gpkg"),),
+                              out=tmp_path / "b", **options))  # fmt: skip
+    assert made.card.activation == "sigmoid"
+
+
+def _pair(folder: Path, **changes: object) -> TrainOptions:
+    classes = blobs(1)
+    scene = folder / "scene.tif"
+    if not scene.exists():
+        write_scene(scene, classes)
+        write_labels(folder / "labels.tif", classes)
+        write_labels(folder / "far.tif", classes, x=900_000)
+        write_labels(folder / "off.tif", classes, x=500_000.4)
+        write_labels(folder / "one.tif", np.zeros_like(classes))
+        write_labels(folder / "none.tif", np.full_like(classes, 255))
+        few = np.full_like(classes, 255)
+        few[10:20, 10:20] = classes[10:20, 10:20]
+        few[10:12, 10:12] = 1 - classes[10, 10]
+        write_labels(folder / "few.tif", few)
+        write_polygons(folder / "odd.gpkg", classes, ("field", "sky"))
+        geopandas.GeoDataFrame(
+            {"class": ["a"]}, geometry=[shapely.Point(500_010, 5_499_990)], crs="EPSG:32633"
+        ).to_file(folder / "points.gpkg")
+        geopandas.GeoDataFrame(
+            {"class": ["a"]}, geometry=[shapely.Polygon()], crs="EPSG:32633"
+        ).to_file(folder / "empty.gpkg")
+    fields: dict[str, object] = {
+        "data": (str(scene),), "labels": (str(folder / "labels.tif"),), "out": folder / "m", **QUICK
+    }  # fmt: skip
+    fields |= {k: (str(folder / str(v)),) if k == "labels" and v else v for k, v in changes.items()}
+    return TrainOptions(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"labels": "far.tif"}, MismatchError, "no label of .*far.tif lies on"),
+        ({"labels": "off.tif"}, MismatchError, "a part of a pixel off"),
+        ({"labels": "one.tif"}, OptionError, "one class only"),
+        ({"labels": "none.tif"}, MismatchError, "no label of"),
+        ({"labels": "few.tif"}, OptionError, "too few"),
+        ({"labels": "points.gpkg"}, OptionError, "holds points, expected polygons"),
+        ({"labels": "empty.gpkg"}, OptionError, "holds nothing"),
+        ({"labels": "missing.tif"}, GeosegError, "missing.tif"),
+        ({"labels": ""}, OptionError, "comes without labels"),
+        ({"labels": "odd.gpkg", "classes": "0:field:#111111,1:wood:#222222"}, MismatchError,
+         "'sky', which is no class of the legend"),
+        ({"chip_px": 100}, OptionError, "no multiple of the network's stride"),
+        ({"encoder": "resnet9000"}, GeosegError, "cannot build unet"),
+        ({"start": "nothing-there"}, GeosegError, "there is no model"),
+        ({"bands": ("9",)}, GeosegError, "no band '9'"),
+        ({"device": "cuda:77"}, OptionError, "no device"),
+        ({"match": "0=a|nowhere,1=b", "classes": "0:a:#111111,1:b:#222222"}, MismatchError,
+         "nowhere"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_one_line(
+    tmp_path: Path, changes: dict[str, object], error: type[GeosegError], says: str
+) -> None:
+    with pytest.raises(error, match=says) as caught:
+        train(_pair(tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "m").exists()
+    left = [p.name for p in tmp_path.glob(".m*") if any(p.rglob("*.npy"))]
+    assert left == []
+
+
+def test_a_model_folder_stays_unless_told(trained: Path) -> None:
+    with pytest.raises(GeosegError, match="exists already"):
+        train(_pair(trained.parent, out=trained))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("image;labels\na.tif;b.tif\n", "no column|needs image"),
+        ("image,labels,split\na.tif,b.tif,dev\n", "split is 'dev'"),
+        ("image,labels,weight\na.tif,b.tif,-1\n", "weight is '-1'"),
+        ("", "lists no pairs"),
+    ],
+)
+def test_lists_that_say_nothing_are_one_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(OptionError, match=says):
+        train(TrainOptions(data=(str(tmp_path / "list.csv"),), out=tmp_path / "m"))
