@@ -8,6 +8,7 @@ In Python as on the command line::
     print(result.files["classes"], result.classes)
     geoseg.vectorise("landcover.tif", out="landcover.gpkg", min_area="400m2")
     geoseg.evaluate("scene_map", reference="labels.tif").evaluation.scores.mean_iou
+    geoseg.train("scene.tif", labels="polygons.gpkg", out="my_model", minutes=10)
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from geoseg.run.evaluate import EvaluateResult
     from geoseg.run.events import Progress
     from geoseg.run.pipeline import RunResult
+    from geoseg.run.train import TrainResult
     from geoseg.run.vectorise import VectoriseResult
 
-__all__ = ["__version__", "evaluate", "run", "vectorise"]
+__all__ = ["__version__", "evaluate", "run", "train", "vectorise"]
 
 
 def run(
@@ -111,6 +113,37 @@ def evaluate(
 
     chosen = EvaluateOptions(maps=_texts(maps), references=_texts(reference), **options)
     return evaluate_maps(chosen)
+
+
+def train(
+    data: str | Path | tuple[str | Path, ...] | list[str | Path],
+    *,
+    out: str | Path,
+    labels: str | Path | tuple[str | Path, ...] | list[str | Path] = (),
+    progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of TrainOptions, checked there
+) -> TrainResult:
+    """Train a model on labelled scenes; the same as ``geoseg train``.
+
+    Args:
+        data: Scene or scenes; or one folder, or one list of pairs.
+        out: Model folder to make.
+        labels: Class raster or polygons for each scene.
+        progress: Called with the events of ``geoseg.run.events``.
+        **options: Fields of ``geoseg.options.TrainOptions``, e.g. ``minutes``, ``arch``,
+            ``column``, ``overwrite``.
+
+    Returns:
+        The model folder, its card, and the accuracy on ground that was not trained on.
+
+    Raises:
+        GeosegError: In one line what is wrong; ``hint`` tells what to do.
+    """
+    from geoseg.options import TrainOptions  # noqa: PLC0415 - keeps "import geoseg" light
+    from geoseg.run.train import train as train_model  # noqa: PLC0415
+
+    chosen = TrainOptions(data=_texts(data), labels=_texts(labels), out=Path(out), **options)
+    return train_model(chosen) if progress is None else train_model(chosen, progress)
 
 
 def _texts(paths: str | Path | tuple[str | Path, ...] | list[str | Path]) -> tuple[str, ...]:

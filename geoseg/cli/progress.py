@@ -120,9 +120,13 @@ class _Person:
             speed = (event.px_done - self._first[1]) / 1e6 / seconds
         note = f"{event.blocks_done}/{event.blocks} blocks  {speed:.2f} Mpx/s"
         self._bars.update(self._task, completed=event.blocks_done, note=note)
-        if not self._console.is_terminal and event.elapsed_s - self._told_s >= _LOG_EVERY_S:
-            self._told_s = event.elapsed_s
-            self._console.print(f"  {event.elapsed_s:.0f} s: {note}", soft_wrap=True)
+        self._tell(event.elapsed_s, note)
+
+    def _tell(self, elapsed_s: float, note: str) -> None:
+        """Print a line from time to time where there is no bar."""
+        if not self._console.is_terminal and elapsed_s - self._told_s >= _LOG_EVERY_S:
+            self._told_s = elapsed_s
+            self._console.print(f"  {elapsed_s:.0f} s: {note}", soft_wrap=True)
 
     def _stage(self, event: Any) -> None:  # noqa: ANN401
         self._bars.update(
@@ -159,6 +163,7 @@ class _Person:
     def _batch(self, event: Any) -> None:  # noqa: ANN401
         note = f"{event.step}/{event.steps} batches  loss {event.loss:.3f}"
         self._bars.update(self._task, completed=event.step, note=note)
+        self._tell(event.elapsed_s, note)
 
     def _look(self, event: Any) -> None:  # noqa: ANN401
         self._console.print(

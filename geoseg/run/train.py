@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from geoseg.training.fit import Check, FitSettings, Fitter
     from geoseg.training.judge import Example
 
-__all__ = ["TrainResult", "train"]
+__all__ = ["TrainResult", "crop_plan", "train"]
 
 _STEPS_NAME: Final = "steps.json"
 _LOOKS: Final = 20
@@ -132,7 +132,7 @@ def _trained(
     blocks, counts = prepare_blocks(
         plan, store.pieces, lambda done, all_: progress(GroundRead(blocks_done=done, blocks=all_))
     )
-    crops, value_range = _crop_plan(plan, blocks)
+    crops, value_range = crop_plan(plan, blocks)
     weights = _class_weights(plan, counts)
     loss = make_loss(options.loss, len(plan.legend), weights)
     anchors = find_anchors(blocks, len(plan.legend), options.seed)
@@ -168,7 +168,7 @@ def _split_event(
     )
 
 
-def _crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[float, float]]:
+def crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[float, float]]:
     """Return what crops are like: scaling and value range of the training ground."""
     options = plan.options
     sample = _sample(blocks)

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,13 @@ def find_pairs(options: TrainOptions) -> tuple[TrainPair, ...]:
     Raises:
         OptionError: Labels are missing or spare, or the list or folder holds no pair.
     """
+    return tuple(
+        pair if pair.column is not None else replace(pair, column=options.column)
+        for pair in _named(options)
+    )
+
+
+def _named(options: TrainOptions) -> tuple[TrainPair, ...]:
     if options.labels:
         if len(options.labels) != len(options.data):
             msg = f"{len(options.data)} scenes and {len(options.labels)} --labels"

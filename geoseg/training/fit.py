@@ -133,6 +133,7 @@ class Fitter:
             _groups(self._network, settings.weight_decay), lr=settings.learning_rate
         )
         self._state = _State()
+        self._is_whole = True
         self._resume()
 
     @property
@@ -172,7 +173,7 @@ class Fitter:
     ) -> None:
         """Train to the end, telling of every step (number, loss, rate) and every look.
 
-        A KeyboardInterrupt leaves a checkpoint behind.
+        A KeyboardInterrupt leaves a checkpoint behind, of now or of a minute ago.
 
         Raises:
             ModelError: The loss is no number any more, or the network does not take the crops.
@@ -182,7 +183,9 @@ class Fitter:
         before_s = self._state.elapsed_s
         try:
             for number, batch in self._batches():
+                self._is_whole = False
                 loss = self._step(number, batch)
+                self._is_whole = True
                 self._state.elapsed_s = before_s + time.monotonic() - began
                 on_step(self._state.step, loss, self._rate(number))
                 if self._is_check_due():
@@ -195,7 +198,10 @@ class Fitter:
                 if self._state.done:
                     break
         except KeyboardInterrupt:
-            self._save()
+            # In the middle of a step the weights have moved and the averages have not; the
+            # checkpoint before is at most a minute old.
+            if self._is_whole:
+                self._save()
             raise
 
     def one_step(self, number: int) -> float:
