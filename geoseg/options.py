@@ -52,6 +52,7 @@ ARCHITECTURES: Final = (
 DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
+_LARGEST_BLOCK: Final = 4096
 _LARGEST_STRENGTH: Final = 3
 _ROUNDING: Final = 1e-6
 _LEAST_POINTS: Final = 2
@@ -402,6 +403,18 @@ class TrainOptions:
     """Replace an existing model folder."""
 
     def __post_init__(self) -> None:
+        if self.start is not None and (self.arch, self.encoder) != ("unet", "tu-resnet10t"):
+            msg = "--from brings its own network, --arch and --encoder name another"
+            raise OptionError(msg, hint="Leave out either.")
+        if self.block_px is not None and (self.block_px % 128 or self.block_px > _LARGEST_BLOCK):
+            msg = f"--block-px {self.block_px} is no multiple of 128 up to {_LARGEST_BLOCK}"
+            raise OptionError(msg)
+        if self.class_weights == "balanced" and not {"ce", "focal"} & _loss_names(self.loss):
+            msg = f"--class-weights weigh cross-entropy, and --loss {self.loss} has none"
+            raise OptionError(msg, hint="Add ce, as in --loss ce+dice.")
+        if self.bands is not None and len(set(self.bands)) != len(self.bands):
+            msg = f"--bands names a band twice: {', '.join(self.bands)}"
+            raise OptionError(msg)
         if not self.data:
             msg = "there is nothing to train on"
             raise OptionError(msg, hint="Give a scene and --labels, a folder, or a list of pairs.")
@@ -440,12 +453,18 @@ class TrainOptions:
         if not 0 <= self.strength <= _LARGEST_STRENGTH:
             msg = f"--strength must lie between 0 and {_LARGEST_STRENGTH}, got {self.strength}"
             raise OptionError(msg)
-        if min(self.split) < 0 or self.split[0] == 0 or abs(sum(self.split) - 1) > _ROUNDING:
+        shares_fit = all(0 <= share <= 1 for share in self.split) and self.split[0] > 0
+        if not shares_fit or abs(sum(self.split) - 1) > _ROUNDING:
             msg = f"--split must be three shares that add up to 100, got {self.split}"
             raise OptionError(msg, hint="For example --split 70,15,15.")
         if self.seed < 0 or self.patience < 0 or self.weight_decay < 0:
             msg = "--seed, --patience and --weight-decay must not be negative"
             raise OptionError(msg)
+
+
+def _loss_names(text: str) -> set[str]:
+    """Return the names in ``ce+0.5*dice``, whether there are such losses or not."""
+    return {part.rpartition("*")[2].strip() for part in text.split("+")}
 
 
 def _check_polygons(options: RunOptions | VectoriseOptions) -> None:

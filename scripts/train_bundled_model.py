@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from affine import Affine
 from bundled_model import data
-from bundled_model.accuracy import CORNER, write_place
+from bundled_model.accuracy import nominal_transform, write_place
 from bundled_model.classes import LEGEND, MATCH
 from bundled_model.publish import publish
 
@@ -44,11 +43,11 @@ def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
     dubai = folder / "dubai-landcover"
     hot = folder / "hot-oam-buildings"
     return [
-        (0.46, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
-        (0.24, "train", data.make_synthetic(scenes, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
-        (0.12, "train", [data.read_hot_place(hot, place) for place in (1, 2)]),
-        (0.10, "train", data.read_chesapeake(folder / "chesapeake-naip-patches")),
-        (0.05, "train", data.read_north_dakota(folder / "naip-north-dakota")),
+        (0.50, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
+        (0.25, "train", data.make_synthetic(scenes, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
+        (0.10, "train", [data.read_hot_place(hot, place) for place in (1, 2)]),
+        (0.08, "train", data.read_chesapeake(folder / "chesapeake-naip-patches")),
+        (0.04, "train", data.read_north_dakota(folder / "naip-north-dakota")),
         (0.03, "train", [data.read_massachusetts(folder / "nrcan-aerial-labelled")]),
         (0.0, "validation", [data.read_dubai_tile(dubai, number) for number in (1, 3)]),
     ]
@@ -82,10 +81,10 @@ def write_pairs(folder: Path, out: Path, scenes: int) -> Path:
 def write_labels(path: Path, source: Source) -> None:
     """Write the sets of classes of a place as numbers; 0 where nothing is known."""
     height, width = source.allowed.shape
-    transform = Affine(source.gsd_m, 0, CORNER[0], 0, -source.gsd_m, CORNER[1])
     with rasterio.open(
         path, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
-        crs="EPSG:32640", transform=transform, nodata=0, tiled=True, compress="deflate",
+        crs="EPSG:32640", transform=nominal_transform(source), nodata=0, tiled=True,
+        compress="deflate",
     ) as target:  # fmt: skip
         target.write(source.allowed, 1)
 

@@ -25,6 +25,7 @@ __all__ = [
     "NetworkSpec",
     "StitchMode",
     "read_card",
+    "require_printable",
 ]
 
 CARD_NAME = "card.json"
@@ -144,10 +145,7 @@ class ModelCard:
         if len(self.scaling) != len(self.bands) or not self.bands:
             msg = f"{len(self.bands)} bands need as many scalings, got {len(self.scaling)}"
             raise ModelError(msg)
-        shown = (self.name, self.title, *self.bands, *(c.name for c in self.legend))
-        if any(_CONTROL.search(text) for text in shown):
-            msg = "a name or title holds control characters"
-            raise ModelError(msg)
+        require_printable(self.name, self.title, *self.bands, *(c.name for c in self.legend))
         expected = 2 if self.network.n_outputs == 1 else self.network.n_outputs
         if expected != len(self.legend):
             msg = f"the network gives {expected} classes, its legend names {len(self.legend)}"
@@ -314,6 +312,18 @@ class ModelCard:
         """Write ``card.json`` into a model folder."""
         text = json.dumps(self.to_item(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def require_printable(*texts: str) -> None:
+    """Refuse names and titles that would break a line or a terminal.
+
+    Raises:
+        ModelError: One of them holds control characters.
+    """
+    for text in texts:
+        if _CONTROL.search(text):
+            msg = f"a name or title holds control characters: {text!r}"
+            raise ModelError(msg)
 
 
 def read_card(folder: Path) -> ModelCard:

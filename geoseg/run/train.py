@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainResult", "crop_plan", "train"]
 
+CHECKPOINT_NAME: Final = "checkpoint.pt"
 _STEPS_NAME: Final = "steps.json"
 _LOOKS: Final = 20
 _LEAST_LOOK: Final = 10
@@ -90,6 +92,8 @@ def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
     require_free(out, overwrite=options.overwrite)
     plan = make_train_plan(options)
     require_bands(plan)
+    for message in plan.warnings:
+        progress(Warned(message=message))
     device, half = choose_training_device(options.device, options.precision)
     progress(
         TrainReady(
@@ -107,7 +111,8 @@ def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
             msg = "the training was stopped"
             raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
         except (OptionError, ModelError):
-            store.remove()  # these scenes and settings can never become a model
+            if not (store.pieces / CHECKPOINT_NAME).exists():
+                store.remove()  # these scenes and settings can never become a model
             raise
         store.remove()
     return result
@@ -135,7 +140,7 @@ def _trained(
     crops, value_range = crop_plan(plan, blocks)
     weights = _class_weights(plan, counts)
     loss = make_loss(options.loss, len(plan.legend), weights)
-    anchors = find_anchors(blocks, len(plan.legend), options.seed)
+    anchors = find_anchors(blocks, len(plan.legend), options.seed, overlap=plan.overlap)
     data = (blocks, anchors, crops)
     settings = _settings(plan, store, device, lambda s: _step_s(network, loss, data, s))
     fitter = Fitter(network, loss, data, settings, store.pieces)
@@ -176,18 +181,14 @@ def crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[
     if plan.start is not None:
         scaling, value_range = plan.start[1].scaling, plan.start[1].value_range
     else:
-        scaling = tuple(
-            BandScaling(
-                offset=_rounded(float(band.mean())),
-                divisor=_rounded(max(float(band.std()), 1e-6)),
-            )
-            for band in sample
-        )
+        scaling = tuple(_scaling(band) for band in sample)
         value_range = (0.0, 255.0) if bytes_only else _range_of(sample)
     offset, divisor = tuple(s.offset for s in scaling), tuple(s.divisor for s in scaling)
     is_photograph = bytes_only and len(plan.band_names) == 3  # noqa: PLR2004 - red, green, blue
     variation = Variation(
-        strength=options.strength, counts=(offset, divisor) if is_photograph else None
+        strength=options.strength,
+        black=tuple((value_range[0] - o) / d for o, d in zip(offset, divisor, strict=True)),
+        counts=(offset, divisor) if is_photograph else None,
     )
     crops = CropPlan(
         side_px=options.chip_px,
@@ -199,14 +200,29 @@ def crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[
     return crops, value_range
 
 
+def _scaling(band: NDArray[np.float32]) -> BandScaling:
+    """Return mean and deviation of a band, in figures that people can read.
+
+    A band of one value tells nothing, and becomes 0 everywhere.
+    """
+    mean, deviation = float(band.mean(dtype=np.float64)), float(band.std(dtype=np.float64))
+    if deviation <= 1e-6 * max(abs(mean), 1e-6):
+        return BandScaling(offset=mean, divisor=1.0)
+    digits = max(0, 3 - math.floor(math.log10(deviation)))
+    return BandScaling(offset=round(mean, digits), divisor=_rounded(deviation))
+
+
 def _sample(blocks: PreparedBlocks) -> NDArray[np.float32]:
     """Return (band, n) valid pixels from all over the training ground."""
     numbers = np.flatnonzero(blocks.part == TRAIN)
     per_block = max(64, _SAMPLED_PX // len(numbers))
     step = max(1, blocks.side_px**2 // per_block)
+    margin = blocks.margin_px
     found = []
     for number in numbers:
-        chosen = np.flatnonzero(blocks.valid[number])[::step]
+        core = np.zeros_like(blocks.valid[number])
+        core[margin:-margin, margin:-margin] = True  # the margin may be other ground
+        chosen = np.flatnonzero(blocks.valid[number] & core)[::step]
         flat = blocks.pixels[number].reshape(blocks.pixels.shape[1], -1)
         found.append(flat[:, chosen].astype(np.float32))
     return np.concatenate(found, axis=1)
@@ -218,9 +234,11 @@ def _rounded(value: float) -> float:
 
 
 def _range_of(sample: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the range of values, a twentieth wider than what the middle 99.8 % span."""
     low, high = (float(np.percentile(sample, q)) for q in (0.1, 99.9))
-    low = 0.0 if float(sample.min()) >= 0 else low
-    return _rounded(low), _rounded(max(high, low + 1e-6) * 1.05)
+    room = 0.05 * max(high - low, 1e-6)
+    low = 0.0 if float(sample.min()) >= 0 else low - room
+    return _rounded(low), _rounded(high + room)
 
 
 def _class_weights(plan: TrainPlan, counts: SplitCounts) -> tuple[float, ...] | None:
@@ -256,6 +274,7 @@ def _settings(
         device=device[0],
         half=device[1],
         threads=options.threads or default_threads(),
+        overlap=plan.overlap,
     )
     path = store.pieces / _STEPS_NAME
     if path.exists():
@@ -322,22 +341,20 @@ def _finish(
     temperature = 1.0
     if not per_class:
         temperature = round(find_temperature(network, blocks, VALIDATION, crops, settings), 4)
-    names = {k: c.name for k, c in enumerate(plan.legend)}
     found = {
-        NAMES[part]: evaluation
+        f"{NAMES[part]}: {name}" if name else NAMES[part]: evaluation
         for part in (VALIDATION, TEST)
-        if (evaluation := judge(
-            network, blocks, part, crops, settings,
-            temperature=temperature, names=names, per_class=per_class,
-        )) is not None
-    }  # fmt: skip
+        for name, evaluation in judge(
+            network, blocks, part, crops, settings, temperature=temperature, legend=plan.legend
+        ).items()
+    }
     examples = _examples(network, blocks, crops, settings)
     progress(StageStarted(stage="model"))
     name = options.name or options.out.name
     facts = _facts(plan, fitter, settings, counts, found)
     request = ImportRequest(
         name=name,
-        title=options.title or f"{', '.join(names.values())} ({name})",
+        title=options.title or f"{', '.join(c.name for c in plan.legend)} ({name})",
         description=_description(plan, counts),
         bands=plan.band_names,
         scaling=tuple(
@@ -365,14 +382,14 @@ def _finish(
         Trained(
             out=str(options.out), elapsed_s=round(fitter.elapsed_s, 1),
             best_step=fitter.best_step, temperature=temperature,
-            accuracy={part: _brief(plan, e) for part, e in found.items()},
+            accuracy={part: _brief(e) for part, e in found.items()},
         )
     )  # fmt: skip
     return TrainResult(folder=options.out.absolute(), card=card, accuracy=found)
 
 
 def _gsd_range(plan: TrainPlan) -> tuple[float, float] | None:
-    if plan.start is not None:
+    if plan.start is not None and plan.gsd_m == plan.start[1].gsd_m:
         return plan.start[1].gsd_range_m
     if plan.gsd_m is None:
         return None
@@ -424,17 +441,25 @@ def _facts(
             for s in plan.scenes
         ],
         "training": training,
-        "accuracy": {f"{part} blocks": _brief(plan, e) for part, e in found.items()},
+        "accuracy": {_place(part): _brief(e) for part, e in found.items()},
+        "accuracy_note": "The validation blocks chose the weights and the temperature; the test "
+        "blocks were looked at once, at the end.",
     }
 
 
-def _brief(plan: TrainPlan, found: Evaluation) -> dict[str, Any]:
+def _place(part: str) -> str:
+    """Return ``test blocks`` for test, ``test blocks: roof`` for the roofs of test."""
+    first, colon, rest = part.partition(":")
+    return f"{first} blocks{colon}{rest}"
+
+
+def _brief(found: Evaluation) -> dict[str, Any]:
     """Return what a card says of the accuracy on one part of the ground."""
     calibration = found.calibration
     return {
         "classes": {
-            c.name: {key: _short(value) for key, value in asdict(score).items()}
-            for c, score in zip(plan.legend, found.scores.classes, strict=True)
+            name: {key: _short(value) for key, value in asdict(score).items()}
+            for name, score in zip(found.class_names, found.scores.classes, strict=True)
         },
         "mean_iou": _short(found.scores.mean_iou),
         "overall_accuracy": _short(found.scores.overall),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyproj
 from numpy.typing import NDArray
 
 from geoseg.errors import MismatchError, OptionError, OutputError
+from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.raster.read import SceneReader
 from geoseg.run.model_pixels import read_model_window
@@ -32,6 +36,9 @@ _ENOUGH_BLOCKS: Final = 40
 _READ_PX: Final = 2048
 _GAP_PX: Final = 32
 _MOST_BYTES: Final = 12 * 2**30
+_SPARE_BYTES: Final = 2**29
+_SAME_GROUND: Final = 0.02
+"""Part of a block that two scenes may share: grids do not meet to the pixel."""
 _LEAST_BLOCKS: Final = 2
 _FACTS: Final = "blocks.json"
 
@@ -100,7 +107,6 @@ def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], 
     cells = [_labelled_cells(plan, scene) for scene in plan.scenes]
     side = plan.options.block_px or _block_side(plan, cells)
     places = _places(cells, side)
-    _require_room(plan, len(places), side, folder)
     full = side + 2 * MARGIN_PX
     n_bands, n_classes = len(plan.band_names), len(plan.legend)
     kinds = {scene.scene.dtypes[b - 1] for scene in plan.scenes for b in scene.bands}
@@ -108,8 +114,9 @@ def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], 
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "pixels": ((len(places), n_bands, full, full), kind),
         "valid": ((len(places), full, full), np.dtype(np.bool_)),
-        "labels": ((len(places), full, full), label_dtype(n_classes)),
+        "labels": ((len(places), full, full), label_dtype(n_classes + plan.overlap)),
     }
+    _require_room(shapes, folder)
     arrays = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
         for name, (shape, dtype) in shapes.items()
@@ -128,18 +135,24 @@ def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], 
                 _, row, col = places[block].tolist()
                 core = Window(row * side, col * side, side, side)
                 pixels, valid, labels = _read(
-                    scene, reader, read_labels, core, label_dtype(n_classes)
+                    scene, reader, read_labels, core, arrays["labels"].dtype
                 )
                 arrays["pixels"][block], arrays["valid"][block] = pixels, valid
                 arrays["labels"][block] = labels
-                counts[block] = class_counts(labels, n_classes)[:n_classes]
+                counts[block] = class_counts(labels, n_classes, overlap=plan.overlap)
                 done += 1
                 progress(done, len(places))
     part = _split(plan, places, counts, side)
     gap = min(_GAP_PX, side // 4)
+    touched = set()
     for number, window in gap_windows(places, part, side, gap):
         core = Window(-MARGIN_PX, -MARGIN_PX, full, full)
         arrays["labels"][(number, *window.within(core))] = 0
+        touched.add(number)
+    for number in touched:
+        labels = arrays["labels"][number]
+        counts[number] = class_counts(labels, n_classes, overlap=plan.overlap)
+    _require_parts(plan, counts, part, side)
     digest = _digest(arrays)
     for array in arrays.values():
         array.flush()
@@ -162,7 +175,7 @@ def _read(
     pixels = np.zeros((len(values), *whole.shape), values.dtype)
     valid = np.zeros(whole.shape, np.bool_)
     labels = np.zeros(whole.shape, dtype)
-    pixels[(slice(None), *place)], valid[place] = values, mask
+    pixels[(slice(None), *place)], valid[place] = np.where(mask, values, 0), mask
     labels[own.within(whole)] = read_labels(own)
     labels[~valid] = 0
     if pixels.dtype == np.float32 and _is_uint8(scene):
@@ -223,25 +236,88 @@ def _places(cells: list[NDArray[np.int64]], side: int) -> NDArray[np.int64]:
     return places
 
 
-def _require_room(plan: TrainPlan, count: int, side: int, folder: Path) -> None:
-    """Refuse more ground than is sensible to keep twice."""
-    each = 2 * len(plan.band_names) * (side + 2 * MARGIN_PX) ** 2
-    if count * each > _MOST_BYTES:
-        gib = count * each / 2**30
-        msg = f"{count} blocks of labelled ground would take {gib:.0f} GiB in {folder}"
+def _require_room(shapes: dict[str, tuple[tuple[int, ...], Any]], folder: Path) -> None:
+    """Refuse more ground than the disk holds, or than is sensible to keep twice.
+
+    A mapped file that outgrows the disk would end the process without a word.
+    """
+    wanted = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in shapes.values())
+    free = shutil.disk_usage(folder).free
+    if wanted > min(_MOST_BYTES, free - _SPARE_BYTES):
+        gib, has = wanted / 2**30, free / 2**30
+        msg = f"the labelled ground would take {gib:.1f} GiB in {folder}, which has {has:.1f} free"
+        msg += f" (at most {_MOST_BYTES >> 30} are taken)"
         raise OptionError(msg, hint="Train on fewer scenes, or at a larger --gsd.")
 
 
 def _split(
     plan: TrainPlan, places: NDArray[np.int64], counts: NDArray[np.int64], side: int
 ) -> NDArray[np.int8]:
-    """Deal the blocks out, and see that each part has what it needs."""
+    """Deal the blocks out; those of several scenes that lie on the same ground together."""
     fixed = np.array([plan.scenes[n].pair.part for n in places[:, 0]], np.int8)
-    part = split_blocks(counts, plan.options.split, fixed=fixed, seed=plan.options.seed)
+    groups = _same_ground(plan, places, side)
+    n_groups = int(groups.max()) + 1
+    total = np.zeros((n_groups, counts.shape[1]), np.int64)
+    np.add.at(total, groups, counts)
+    told = np.full(n_groups, -1, np.int8)
+    for kind in (TRAIN, VALIDATION, TEST):
+        told[groups[fixed == kind]] = kind
+    part = split_blocks(total, plan.options.split, fixed=told, seed=plan.options.seed)[groups]
+    clash = np.flatnonzero((fixed >= 0) & (fixed != part))
+    if len(clash):
+        names = [plan.scenes[places[k, 0]].scene.label for k in clash[:1]]
+        msg = f"{names[0]} shares ground with a scene of another part of the split"
+        raise OptionError(msg, hint="What tests or chooses must not lie on what is trained on.")
+    _require_parts(plan, counts, part, side)
+    return part
+
+
+def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArray[np.intp]:
+    """Return a number for each block; blocks of two scenes that overlap have the same one."""
+    groups = np.arange(len(places))
+    grids = [scene.labels.grid for scene in plan.scenes]
+    if len(grids) == 1 or any(grid.crs is None for grid in grids):
+        return groups
+    boxes = np.array(
+        [_bounds(grids[0], grids[n], row, col, side) for n, row, col in places.tolist()]
+    )
+    for k in range(len(places)):
+        left, bottom, right, top = boxes[k]
+        wide, tall = _SAME_GROUND * (right - left), _SAME_GROUND * (top - bottom)
+        overlaps = (
+            (places[:, 0] > places[k, 0])
+            & (boxes[:, 0] < right - wide) & (boxes[:, 2] > left + wide)
+            & (boxes[:, 1] < top - tall) & (boxes[:, 3] > bottom + tall)
+        )  # fmt: skip
+        for other in np.flatnonzero(overlaps):
+            groups[groups == groups[other]] = groups[k]
+    found: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1]
+    return found
+
+
+def _bounds(
+    common: PixelGrid, grid: PixelGrid, row: int, col: int, side: int
+) -> tuple[float, float, float, float]:
+    """Return the box of a block in the CRS of the first scene."""
+    window = Window(row * side, col * side, side, side).intersect(grid.window)
+    box = grid.subgrid(window).bounds
+    if grid.crs == common.crs or grid.crs is None or common.crs is None:
+        return box.left, box.bottom, box.right, box.top
+    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True).transform_bounds(*box)
+
+
+def _require_parts(
+    plan: TrainPlan, counts: NDArray[np.int64], part: NDArray[np.int8], side: int
+) -> None:
+    """See that each part has what it needs.
+
+    Raises:
+        OptionError: Nothing to train on or to choose by, or one class only.
+    """
     own = [counts[part == k].sum(axis=0) for k in (TRAIN, VALIDATION, TEST)]
     for kind in (TRAIN, VALIDATION):
         if not own[kind].any():
-            msg = f"no labelled ground is left for {NAMES[kind]}: {len(places)} blocks of {side} px"
+            msg = f"no labelled ground is left for {NAMES[kind]}: {len(part)} blocks of {side} px"
             raise OptionError(
                 msg, hint="Label more ground, some of it elsewhere in the scene, or see --split."
             )
@@ -255,7 +331,6 @@ def _split(
         names = [c.name for c, n in zip(plan.legend, own[TRAIN], strict=True) if n]
         msg = f"the labels hold one class only ({', '.join(names) or 'none alone'})"
         raise OptionError(msg, hint="Label what is not of the class too.")
-    return part
 
 
 def _digest(arrays: dict[str, Any]) -> str:
@@ -277,7 +352,7 @@ def _write_facts(
 ) -> None:
     """Put down how the ground was dealt out; its file says that the arrays are whole."""
     n = len(plan.legend)
-    kept = np.array([class_counts(block, n)[:n] for block in labels])
+    kept = np.array([class_counts(block, n, overlap=plan.overlap) for block in labels])
     facts = {
         "block_px": side,
         "part": part.tolist(),

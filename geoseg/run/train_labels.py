@@ -24,6 +24,9 @@ from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_refer
 __all__ = ["LabelSource", "common_legend", "label_reader", "open_labels"]
 
 _IGNORE: Final = 255
+_NO_NUMBER: Final = -(2**62)
+NONE_OF_THEM: Final = "-"
+"""What a label stands for that is known to be none of the classes, where these overlap."""
 _NODATA: Final = 255
 _LARGEST_ID: Final = 254
 
@@ -93,25 +96,25 @@ def open_labels(
     with _numbers(source) as read:
         for window in source.windows(4096):
             found.update(np.unique(read(window)).tolist())
-    if found <= {-1}:
+    if found <= {_NO_NUMBER}:
         msg = f"no label of {pair.labels} lies on {pair.image}"
         raise MismatchError(msg, hint="Do they lie in one place? Is all of it nodata?")
     return LabelSource(
-        pair=pair, grid=grid, raster=raster, shapes=None, values=tuple(sorted(found - {-1})),
-        fingerprint=raster.scene.fingerprint,
+        pair=pair, grid=grid, raster=raster, shapes=None,
+        values=tuple(sorted(found - {_NO_NUMBER})), fingerprint=raster.scene.fingerprint,
     )  # fmt: skip
 
 
 @contextmanager
 def _numbers(source: LabelSource) -> Iterator[Callable[[Window], NDArray[np.int64]]]:
-    """Yield a function that reads class numbers on the model's grid, -1 where there is none."""
+    """Yield a function that reads class numbers on the model's grid, ``_NO_NUMBER`` for none."""
     if source.raster is None:  # pragma: no cover - asked for rasters only
         raise AssertionError
     with aligned_reader(source.raster, source.grid, resample=True) as read:
 
         def numbers(window: Window) -> NDArray[np.int64]:
             pixels = read(window)
-            return np.where(pixels.valid, pixels.values, -1)
+            return np.where(pixels.valid, pixels.values, _NO_NUMBER)
 
         yield numbers
 
@@ -134,10 +137,14 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
         for value in source.values:
             text = told.get(str(value), told.get(names.get(_as_number(value), ""), None))
             if text is not None:
-                texts.update(part for part in text.split("|") if part)
+                for part in (part.strip() for part in text.split("|")):
+                    if part.isdecimal():
+                        numbers.setdefault(int(part), f"class {part}")
+                    elif part and part != NONE_OF_THEM:
+                        texts.add(part)
                 continue
             number = _as_number(value)
-            if number == _IGNORE and number not in names:
+            if _is_ignored(value, names):
                 continue
             if number < 0:
                 texts.add(str(value))
@@ -156,7 +163,9 @@ def _legend(numbers: dict[int, str], texts: set[str], colours: dict[int, str]) -
     numbers.pop(-1, None)
     taken = {name.casefold() for name in numbers.values()}
     free = (i for i in range(_LARGEST_ID + 1) if i not in numbers)
-    new = sorted(text for text in texts if text.casefold() not in taken and not text.isdecimal())
+    # Forest and forest are one class, as everywhere.
+    folded = {text.casefold(): text for text in sorted(texts, reverse=True)}
+    new = sorted(text for fold, text in folded.items() if fold not in taken)
     numbers |= dict(zip(free, new, strict=False))
     if len(numbers) < 2:  # noqa: PLR2004 - a map needs two classes
         found = ", ".join(repr(name) for name in numbers.values()) or "none"
@@ -190,8 +199,8 @@ def label_reader(
     Raises:
         MismatchError: A label is no class of the legend.
     """
-    dtype = label_dtype(len(legend))
-    sets = _sets(source, legend, source.pair.match or match)
+    dtype = label_dtype(len(legend) + overlap)
+    sets = _sets(source, legend, source.pair.match or match, overlap=overlap)
     if source.shapes is not None:
         shapes = source.shapes
         bits = [sets.get(value, 0) for value in shapes.values]
@@ -211,7 +220,16 @@ def label_reader(
         yield looked_up
 
 
-def _sets(source: LabelSource, legend: Legend, match: str | None) -> dict[int | str, int]:
+def _is_ignored(value: int | str, names: dict[int, str]) -> bool:
+    """Tell whether a label is 255 and nobody gave it a name, or below 0."""
+    number = _as_number(value)
+    is_negative = isinstance(value, int) and value < 0
+    return (number == _IGNORE and number not in names) or is_negative
+
+
+def _sets(
+    source: LabelSource, legend: Legend, match: str | None, *, overlap: bool
+) -> dict[int | str, int]:
     """Return the set of classes that each label stands for."""
     told = parse_match(match)
     names = {c.class_id: c.name for c in legend}
@@ -223,16 +241,19 @@ def _sets(source: LabelSource, legend: Legend, match: str | None) -> dict[int | 
         found = {}
         for value in source.values:
             several = told.get(str(value), told.get(own_names.get(_as_number(value), ""), ""))
+            if several == NONE_OF_THEM:
+                found[value] = bits_of([len(legend)]) if overlap else 0
+                continue
             if "|" in several:
                 ids = [matching.class_id(part.strip()) for part in several.split("|")]
-            elif value == _IGNORE and _IGNORE not in own_names and str(value) not in told:
+            elif _is_ignored(value, own_names) and str(value) not in told:
                 ids = []
             else:
                 ids = [matching.class_id(value)]
             found[value] = bits_of(index[i] for i in ids if i is not None)
     except MismatchError as error:
-        msg = f"{source.pair.labels}: {error}".replace("the reference", "the labels")
-        msg = msg.replace("the map", "the legend")
+        msg = f"{source.pair.labels}: {error}".replace("the reference says", "they say")
+        msg = msg.replace("the reference", "the labels").replace("the map", "the legend")
         raise MismatchError(msg, hint=error.hint) from error
     return found
 

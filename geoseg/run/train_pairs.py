@@ -21,6 +21,7 @@ _RASTERS: Final = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".img")
 _LISTS: Final = (".csv", ".json")
 _COLUMNS: Final = ("image", "labels", "split", "weight", "match", "column", "gsd")
 _ENDINGS: Final = ("_labels", "_label", "_mask", "")
+"""How labels are called after their scene; just as the scene only in a folder of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +82,12 @@ def _in_folder(folder: Path) -> tuple[TrainPair, ...]:
     apart = (folder / "images").is_dir() and (folder / "labels").is_dir()
     images, beside = (folder / "images", folder / "labels") if apart else (folder, folder)
     pairs = []
+    files = {path.name.lower(): path for path in sorted(beside.iterdir())}
     for image in sorted(images.iterdir()):
-        if image.suffix.lower() not in _RASTERS:
+        is_labels = not apart and image.stem.lower().endswith(_ENDINGS[:-1])
+        if image.suffix.lower() not in _RASTERS or is_labels:
             continue
-        labels = _labels_of(image, beside)
+        labels = _labels_of(image, files, _ENDINGS if apart else _ENDINGS[:-1])
         if labels is not None:
             pairs.append(TrainPair(image=str(image), labels=str(labels)))
     if not pairs:
@@ -96,11 +99,12 @@ def _in_folder(folder: Path) -> tuple[TrainPair, ...]:
     return tuple(pairs)
 
 
-def _labels_of(image: Path, folder: Path) -> Path | None:
-    for ending in _ENDINGS:
+def _labels_of(image: Path, files: Mapping[str, Path], endings: tuple[str, ...]) -> Path | None:
+    """Return the labels of a scene among files by lower-case name."""
+    for ending in endings:
         for suffix in (*_RASTERS, *VECTOR_SUFFIXES):
-            found = folder / f"{image.stem}{ending}{suffix}"
-            if found != image and found.is_file():
+            found = files.get(f"{image.stem}{ending}{suffix}".lower())
+            if found is not None:
                 return found
     return None
 
@@ -126,7 +130,14 @@ def _listed(path: Path) -> tuple[TrainPair, ...]:
 
 
 def _from_row(row: Mapping[str, Any], number: int, path: Path) -> TrainPair:
-    told = {str(k).strip().lower(): str(v).strip() for k, v in row.items() if v not in {None, ""}}
+    if None in row or any(isinstance(v, list | dict) for v in row.values()):
+        msg = f"{path}, entry {number} has more fields than the list has columns"
+        raise OptionError(msg, hint='Put a match of several values in quotes: "1=x,2=y".')
+    told = {
+        str(k).strip().lower(): str(v).strip()
+        for k, v in row.items()
+        if v is not None and str(v).strip()
+    }
     unknown = sorted(set(told) - set(_COLUMNS))
     if unknown or not {"image", "labels"} <= set(told):
         what = f"has no column {unknown[0]!r}" if unknown else "needs image and labels"

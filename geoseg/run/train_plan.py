@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -16,11 +17,13 @@ from geoseg.errors import MismatchError, OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.resample import GridScale
 from geoseg.legend import Legend
-from geoseg.model.card import ModelCard, NetworkSpec
+from geoseg.model.card import ModelCard, NetworkSpec, require_printable
 from geoseg.model.legend_text import read_legend
 from geoseg.model.registry import find_model
 from geoseg.options import TrainOptions
+from geoseg.raster.read import sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
+from geoseg.run.fit import check_value_range, collar_warnings
 from geoseg.run.train_labels import LabelSource, common_legend, open_labels
 from geoseg.run.train_pairs import TrainPair, find_pairs
 from geoseg.training.label_sets import label_dtype
@@ -30,7 +33,7 @@ from geoseg.version import __version__
 __all__ = ["TrainPlan", "TrainScene", "make_train_plan"]
 
 _SAME_GSD: Final = 0.05
-_GSD_SPREAD: Final = 2.0
+_GSD_SPREAD: Final = 2.5
 _LEAST_CLASSES: Final = 2
 
 
@@ -71,6 +74,8 @@ class TrainPlan:
     """Model whose weights it starts from."""
     gsd_m: float | None
     """Pixel size of the model's grid; None where no scene tells."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know."""
 
     @property
     def overlap(self) -> bool:
@@ -89,7 +94,7 @@ class TrainPlan:
                 [
                     scene.scene.label, scene.scene.fingerprint, scene.pair.labels,
                     scene.labels.fingerprint, scene.pair.part, scene.pair.weight,
-                    scene.pair.match, scene.pair.gsd_m,
+                    scene.pair.match, scene.pair.gsd_m, scene.pair.column, scene.pair.column,
                 ]
                 for scene in self.scenes
             ],
@@ -123,7 +128,11 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
         sources.append(open_labels(pair, image.grid, grid, options.align, digest))
         scales.append(scale)
     legend = _legend(options, start, sources)
-    label_dtype(len(legend))
+    label_dtype(len(legend) + 1)
+    title = options.title or ""
+    require_printable(options.name or options.out.name, title, *band_names)
+    require_printable(*(c.name for c in legend))
+    seen = [w for image, own in zip(images, bands, strict=True) for w in _look(image, own, start)]
     return TrainPlan(
         options=options,
         scenes=tuple(
@@ -135,7 +144,42 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
         network=_network(options, start, len(legend)),
         start=start,
         gsd_m=gsd_m,
+        warnings=(*_size_warnings(images, pairs, gsd_m), *seen),
     )
+
+
+def _look(image: Scene, bands: tuple[int, ...], start: tuple[Path, ModelCard] | None) -> list[str]:
+    """Return what a glance at some pixels tells of a scene.
+
+    Raises:
+        MismatchError: They are outside the values of the model to start from.
+    """
+    sample = sample_values(image, bands, "any")
+    if start is not None:
+        check_value_range(image, start[1], sample, mapped=False)
+    return [f"{image.label}: {text}" for text in collar_warnings(image, sample)]
+
+
+def _size_warnings(
+    images: list[Scene], pairs: tuple[TrainPair, ...], gsd_m: float | None
+) -> list[str]:
+    """Return a warning for scenes whose pixels are far from the model's, or of no known size."""
+    if gsd_m is None:
+        return []
+    found = []
+    for image, pair in zip(images, pairs, strict=True):
+        size_m = _size_m(image, pair)
+        if size_m is None:
+            found.append(
+                f"the pixel size of {image.label} is unknown; taken as the model's {gsd_m:g} m "
+                "(a list of pairs has a column gsd for it)"
+            )
+        elif not 1 / _GSD_SPREAD <= size_m / gsd_m <= _GSD_SPREAD:
+            found.append(
+                f"{image.label} has pixels of {size_m:.3g} m and is brought to the model's "
+                f"{gsd_m:g} m; choose another with --gsd"
+            )
+    return found
 
 
 def _bands(
@@ -217,12 +261,18 @@ def _model_grid(grid: PixelGrid, scale: GridScale) -> PixelGrid:
 
 
 def _file_digest(path: str) -> str:
-    """Return what changes with a local file of polygons; its siblings are part of a shapefile."""
+    """Return what changes with a local file of polygons or one of its siblings.
+
+    The attributes of a shapefile lie in another file, fresh rows of a GeoPackage in its log.
+    """
     file = Path(path)
     if not file.is_file():
         return path
-    status = file.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    found = []
+    for each in sorted(file.parent.glob(glob.escape(file.stem) + ".*")):
+        status = each.stat()
+        found.append(f"{each.name} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def _legend(

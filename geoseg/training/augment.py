@@ -29,6 +29,8 @@ class Variation:
     """The eight flips and quarter turns."""
     band_drop: float = 0.05
     """Odds that one band is lost, where there are several."""
+    black: tuple[float, ...] | None = None
+    """Per band what no light at all is to the network; light scales what lies above it."""
     counts: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     """Offset and divisor per band where the pixels are 8-bit red, green and blue: some crops
     then go through JPEG."""
@@ -41,20 +43,31 @@ def turned(rng: np.random.Generator, image: Floats, labels: Labels) -> tuple[Flo
     return (image[:, :, ::-1], labels[:, ::-1]) if flip else (image, labels)
 
 
-def varied(rng: np.random.Generator, image: Floats, how: Variation) -> Floats:
+def varied(
+    rng: np.random.Generator,
+    image: Floats,
+    how: Variation,
+    valid: NDArray[np.bool_] | None = None,
+) -> Floats:
     """Return a crop in another light; every step happens with odds of its own.
 
     Contrast and brightness, a colour cast per band, gamma, saturation, haze, blur, noise,
     JPEG artefacts, and a lost band.
+
+    Args:
+        rng: The source of randomness.
+        image: (band, row, col).
+        how: How much.
+        valid: (row, col) True where a pixel counts for the crop's mean and range.
     """
     s = np.float32(how.strength)
     if not s:
         return image
     x = image.astype(np.float32)
     if rng.random() < 0.85:  # noqa: PLR2004 - odds, as below
-        x = _light(rng, x, s)
+        x = _light(rng, x, s, how.black, valid)
     if rng.random() < 0.3:  # noqa: PLR2004
-        x = _gamma(rng, x, s)
+        x = _gamma(rng, x, s, valid)
     if len(x) > 1 and rng.random() < 0.3:  # noqa: PLR2004
         grey = x.mean(axis=0, keepdims=True)
         x = grey + (x - grey) * np.float32(1 + s * rng.uniform(-0.6, 0.5))
@@ -77,24 +90,46 @@ def _camera(rng: np.random.Generator, x: Floats, how: Variation, s: np.float32) 
     return x
 
 
-def _light(rng: np.random.Generator, x: Floats, s: np.float32) -> Floats:
-    """Change contrast about the crop's own mean, brightness, and the colour of the light."""
+def _light(
+    rng: np.random.Generator,
+    x: Floats,
+    s: np.float32,
+    black: tuple[float, ...] | None,
+    valid: NDArray[np.bool_] | None,
+) -> Floats:
+    """Change brightness and colour of the light, and contrast about the crop's own mean.
+
+    Light multiplies: what is black stays black under any sun. Only the small shifts of a
+    sensor's offset add.
+    """
     bands = (len(x), 1, 1)
-    mean = x.mean()
-    contrast = np.float32(np.exp(s * rng.uniform(-0.5, 0.4)))
-    shift = np.float32(s * rng.uniform(-0.7, 0.7))
-    cast = (s * rng.uniform(-0.25, 0.25, bands)).astype(np.float32)
-    gain = np.exp(s * rng.uniform(-0.15, 0.15, bands)).astype(np.float32)
-    result: Floats = (x - mean) * contrast * gain + mean + shift + cast
+    dark = np.zeros(bands, np.float32)
+    if black is not None:
+        dark += np.asarray(black, np.float32).reshape(bands)
+    light = np.exp(s * rng.uniform(-0.4, 0.4))
+    gain = (light * np.exp(s * rng.uniform(-0.2, 0.2, bands))).astype(np.float32)
+    x = (x - dark) * gain + dark
+    mean = _seen(x, valid).mean()
+    contrast = np.float32(np.exp(s * rng.uniform(-0.45, 0.35)))
+    shift = (s * rng.uniform(-0.12, 0.12, bands)).astype(np.float32)
+    result: Floats = (x - mean) * contrast + mean + shift
     return result
 
 
-def _gamma(rng: np.random.Generator, x: Floats, s: np.float32) -> Floats:
+def _seen(x: Floats, valid: NDArray[np.bool_] | None) -> Floats:
+    """Return the pixels that count, or all where none does."""
+    return x if valid is None or not valid.any() else x[:, valid]
+
+
+def _gamma(
+    rng: np.random.Generator, x: Floats, s: np.float32, valid: NDArray[np.bool_] | None
+) -> Floats:
     """Bend the tones between the crop's darkest and brightest."""
-    low, high = np.float32(x.min()), np.float32(x.max())
+    seen = _seen(x, valid)
+    low, high = np.float32(seen.min()), np.float32(seen.max())
     span = np.maximum(high - low, np.float32(1e-3))
     power = np.float32(np.exp(s * rng.uniform(-0.45, 0.45)))
-    result: Floats = ((x - low) / span) ** power * span + low
+    result: Floats = np.clip((x - low) / span, 0, 1) ** power * span + low
     return result
 
 

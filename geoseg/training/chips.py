@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.grid.resample import AxisTaps, area_taps, linear_taps
 from geoseg.training.augment import Floats, Variation, turned, varied
-from geoseg.training.label_sets import Labels, exact_class
+from geoseg.training.label_sets import Labels, class_mask
 from geoseg.training.split import TRAIN
 
 __all__ = ["Anchors", "CropPlan", "PreparedBlocks", "draw_batch", "find_anchors", "normalised"]
@@ -74,27 +74,36 @@ class Anchors:
     """(class, n) odds of a block for a crop of a class; zeros where the class is not there."""
 
 
-def find_anchors(blocks: PreparedBlocks, n_classes: int, seed: int) -> Anchors:
-    """Index the training blocks by class, so that rare ones can be drawn on purpose."""
+def find_anchors(
+    blocks: PreparedBlocks, n_classes: int, seed: int, *, overlap: bool = False
+) -> Anchors:
+    """Index the training blocks by class, so that rare ones can be drawn on purpose.
+
+    Args:
+        blocks: The ground.
+        n_classes: Classes.
+        seed: Of which pixels stand for a block.
+        overlap: A pixel stands for all classes of its set, not only for one alone.
+    """
     rng = np.random.default_rng([seed, 1])
     chosen, pixels, counts = [], [], []
     for number in np.flatnonzero(blocks.part == TRAIN):
         labels = blocks.labels[number]
         if not labels.any():
             continue
-        exact = exact_class(labels)
-        per_class = [_some(rng, exact == k) for k in range(n_classes)]
-        per_class.append(_some(rng, labels != 0))
+        where = [class_mask(labels, k, overlap=overlap) for k in range(n_classes)]
+        where.append(labels != 0)
         chosen.append(number)
-        pixels.append(tuple(per_class))
-        found = np.bincount(exact[exact >= 0], minlength=n_classes)
-        counts.append(np.append(found, np.count_nonzero(labels)))
+        pixels.append(tuple(_some(rng, each) for each in where))
+        counts.append([np.count_nonzero(each) for each in where])
     table = np.array(counts, np.float64).reshape(len(chosen), n_classes + 1)
     weight = blocks.weight[chosen]
-    # The square root lets blocks with a little of a class be seen beside those full of it.
-    by_class = np.sqrt(table[:, :n_classes]).T * weight
-    sums = by_class.sum(axis=1, keepdims=True)
     any_label = table[:, n_classes] * weight
+    # The square root lets blocks with a little of a class be seen beside those full of it; by
+    # the share of the block, so that pairs keep the part that their weights give them.
+    share = table[:, :n_classes] / table[:, n_classes:]
+    by_class = (np.sqrt(share) * any_label[:, None]).T
+    sums = by_class.sum(axis=1, keepdims=True)
     return Anchors(
         blocks=np.array(chosen, np.intp),
         chance=any_label / max(any_label.sum(), 1e-12),
@@ -141,9 +150,10 @@ def _draw(
     top, left = (_start(rng, at, side, blocks.side_px) for at in (row, col))
     image, valid, labels = _cut(blocks, int(number), top, left, side)
     seen = normalised(image, plan.offset, plan.divisor)
+    seen[:, ~valid] = 0  # before anything looks at it: a collar may hold -9999 or NaN
     if side != plan.side_px:
         seen, valid, labels = _resized(seen, valid, labels, plan.side_px)
-    seen = varied(rng, seen, plan.variation)
+    seen = varied(rng, seen, plan.variation, valid)
     seen[:, ~valid] = 0
     if plan.variation.turns:
         seen, labels = turned(rng, seen, labels)

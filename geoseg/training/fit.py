@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geoseg.accuracy.confusion import confusion_matrix, scores
-from geoseg.errors import ModelError, OutOfDeviceMemoryError
+from geoseg.errors import ModelError, OutOfDeviceMemoryError, OutputError
 from geoseg.training.chips import Anchors, CropPlan, PreparedBlocks, draw_batch, normalised
-from geoseg.training.label_sets import exact_class
+from geoseg.training.label_sets import Labels, class_mask, exact_class
 from geoseg.training.losses import Loss
 from geoseg.training.split import VALIDATION
 
@@ -67,6 +67,8 @@ class FitSettings:
     """Mixed precision, bf16."""
     threads: int
     """Threads of the CPU."""
+    overlap: bool = False
+    """Classes may overlap: a yes or no for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class _State:
     losses: list[float] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)
+    looked: int = 0
     done: bool = False
 
 
@@ -182,13 +185,16 @@ class Fitter:
         saved = began = time.monotonic()
         before_s = self._state.elapsed_s
         try:
+            if self._is_look_due():  # it was stopped while it looked
+                on_check(self._look())
+                self._save()
             for number, batch in self._batches():
                 self._is_whole = False
                 loss = self._step(number, batch)
                 self._is_whole = True
                 self._state.elapsed_s = before_s + time.monotonic() - began
                 on_step(self._state.step, loss, self._rate(number))
-                if self._is_check_due():
+                if self._is_look_due():
                     on_check(self._look())
                     self._save()
                     saved = time.monotonic()
@@ -208,9 +214,10 @@ class Fitter:
         """Draw a batch and move the weights by it, as ``run`` does again and again."""
         return self._step(number, self._drawn(number))
 
-    def _is_check_due(self) -> bool:
+    def _is_look_due(self) -> bool:
         step, settings = self._state.step, self._settings
-        return step % settings.check_steps == 0 or step >= settings.steps
+        at_look = step % settings.check_steps == 0 or step >= settings.steps
+        return at_look and step > self._state.looked
 
     def _batches(self) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
         """Yield the batches to come; a thread draws a few ahead."""
@@ -291,17 +298,21 @@ class Fitter:
     def _look(self) -> Check:
         """Look at the validation ground, and keep the weights if they are the best so far."""
         state = self._state
-        matrix = validation_matrix(self._average, self._blocks, self._crops, self._settings)
-        found = scores(matrix)
+        overall, class_iou = validation_scores(
+            self._average, self._blocks, self._crops, self._settings
+        )
+        known = [iou for iou in class_iou if iou is not None]
         check = Check(
             step=state.step,
             loss=float(np.mean(state.losses)) if state.losses else math.nan,
-            mean_iou=found.mean_iou or 0.0,
-            overall=found.overall or 0.0,
-            class_iou=tuple(c.iou for c in found.classes),
+            mean_iou=float(np.mean(known)) if known else 0.0,
+            overall=overall,
+            class_iou=class_iou,
             elapsed_s=round(state.elapsed_s, 3),
         )
-        state.losses = []
+        # From here on nothing waits: a stop finds the look made, or not begun.
+        self._is_whole = False
+        state.losses, state.looked = [], state.step
         state.checks.append(asdict(check))
         if check.mean_iou > state.best + _BETTER:
             state.best, state.best_step, state.stale = check.mean_iou, state.step, 0
@@ -310,6 +321,7 @@ class Fitter:
             state.stale += 1
         tired = bool(self._settings.patience) and state.stale >= self._settings.patience
         state.done = tired or state.step >= self._settings.steps
+        self._is_whole = True
         return check
 
     def _save(self) -> None:
@@ -325,8 +337,13 @@ class Fitter:
             "optimiser": self._optimiser.state_dict(),
             "state": json.dumps(asdict(self._state)),
         }
-        torch.save(stored, part)
-        os.replace(part, path)
+        try:
+            torch.save(stored, part)
+            os.replace(part, path)
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            msg = f"cannot write {path}: {' '.join(str(error).split())[:_LONGEST_TEXT]}"
+            raise OutputError(msg, hint="Is the disk full? Repeat the command to go on.") from error
 
     def _resume(self) -> None:
         path = None if self._folder is None else self._folder / _CHECKPOINT
@@ -406,16 +423,45 @@ def predict_blocks(
         yield int(number), output.float()[0].cpu().numpy()
 
 
-def validation_matrix(
+def validation_scores(
     network: nn.Module, blocks: PreparedBlocks, crops: CropPlan, settings: FitSettings
-) -> NDArray[np.int64]:
-    """Return the confusion matrix of the validation ground, map down, reference across."""
+) -> tuple[float, tuple[float | None, ...]]:
+    """Return the share of right pixels of the validation ground, and the IoU of each class.
+
+    Where classes overlap, every class is a map of its own: IoU of its yes, and the share of
+    right answers over all classes.
+    """
     numbers = np.flatnonzero(blocks.part == VALIDATION)
     total: NDArray[np.int64] | None = None
     for number, logits in predict_blocks(network, blocks, numbers, crops, settings):
-        exact = exact_class(blocks.labels[number])
-        known = exact >= 0
-        n = len(logits)
-        found = confusion_matrix(logits.argmax(axis=0)[known], exact[known].astype(np.intp), n)
+        found = (
+            binary_counts(logits, blocks.labels[number])
+            if settings.overlap
+            else _matrix(logits, exact_class(blocks.labels[number]))
+        )
         total = found if total is None else total + found
-    return np.zeros((1, 1), np.int64) if total is None else total
+    if total is None:
+        return 0.0, ()
+    if not settings.overlap:
+        measured = scores(total)
+        return measured.overall or 0.0, tuple(c.iou for c in measured.classes)
+    hit, false, miss, none = total.T
+    union = hit + false + miss
+    ious = tuple(float(h / u) if u else None for h, u in zip(hit, union, strict=True))
+    return float((hit + none).sum() / max(total.sum(), 1)), ious
+
+
+def _matrix(logits: NDArray[np.float32], exact: NDArray[np.int16]) -> NDArray[np.int64]:
+    known = exact >= 0
+    return confusion_matrix(logits.argmax(axis=0)[known], exact[known].astype(np.intp), len(logits))
+
+
+def binary_counts(logits: NDArray[np.float32], labels: Labels) -> NDArray[np.int64]:
+    """Return (class, 4) labelled pixels: right yes, wrong yes, wrong no, right no."""
+    known = labels != 0
+    rows = []
+    for k, plane in enumerate(logits):
+        yes, truth = plane[known] > 0, class_mask(labels[known], k, overlap=True)
+        counts = (yes & truth, yes & ~truth, ~yes & truth, ~yes & ~truth)
+        rows.append([np.count_nonzero(part) for part in counts])
+    return np.array(rows, np.int64)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from geoseg.accuracy.evaluation import CONFIDENCE_STEPS, Evaluation, Tally
+from geoseg.legend import Legend
 from geoseg.training.chips import CropPlan, PreparedBlocks
 from geoseg.training.fit import FitSettings, predict_blocks
-from geoseg.training.label_sets import exact_class
+from geoseg.training.label_sets import class_mask, exact_class
 from geoseg.training.temperature import fitted_temperature
 
 __all__ = ["Example", "find_temperature", "judge", "pick_examples"]
@@ -64,33 +65,63 @@ def judge(
     settings: FitSettings,
     *,
     temperature: float,
-    names: dict[int, str],
-    per_class: bool,
-) -> Evaluation | None:
-    """Compare the network with a part of the ground; None where that part is empty.
+    legend: Legend,
+) -> dict[str, Evaluation]:
+    """Compare the network with a part of the ground.
 
     Args:
         network: In evaluation mode.
         blocks: The ground.
         part: Training, validation or test.
         crops: Normalisation.
-        settings: Device and precision.
+        settings: Device and precision; whether classes overlap.
         temperature: What logits are divided by.
-        names: Class index and name.
-        per_class: Confidence is a sigmoid, not a softmax.
+        legend: The classes.
+
+    Returns:
+        One evaluation under the empty name; where classes overlap, one of yes and no for each
+        class, under its name. Nothing where that part of the ground is empty.
     """
-    tally = Tally()
     numbers = np.flatnonzero(blocks.part == part)
+    if settings.overlap:
+        return _judged_apart(network, blocks, numbers, crops, settings, legend)
+    tally = Tally()
+    ids = np.array(legend.ids, np.int64)
     for logits, exact in _answers(network, blocks, numbers, crops, settings):
         known = exact >= 0
         scaled = logits[:, known] / temperature
-        mapped = scaled.argmax(axis=0)
         best = scaled.max(axis=0)
-        doubt = 1 + np.exp(-best) if per_class else np.exp(scaled - best).sum(axis=0)
-        confidence = 1 / doubt
+        confidence = 1 / np.exp(scaled - best).sum(axis=0)
         steps = np.rint(confidence * CONFIDENCE_STEPS).astype(np.uint8)
-        tally.add_pairs(mapped.astype(np.int64), exact[known].astype(np.int64), steps)
-    return None if tally.is_empty else tally.evaluation(names)
+        tally.add_pairs(ids[scaled.argmax(axis=0)], ids[exact[known]], steps)
+    names = {c.class_id: c.name for c in legend}
+    return {} if tally.is_empty else {"": tally.evaluation(names)}
+
+
+def _judged_apart(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    numbers: NDArray[np.intp],
+    crops: CropPlan,
+    settings: FitSettings,
+    legend: Legend,
+) -> dict[str, Evaluation]:
+    """Judge the yes and no of every class by itself."""
+    tallies = [Tally() for _ in legend]
+    for number, logits in predict_blocks(network, blocks, numbers, crops, settings):
+        labels = blocks.labels[number]
+        known = labels != 0
+        for k, tally in enumerate(tallies):
+            chance = 1 / (1 + np.exp(-logits[k][known].astype(np.float64)))
+            truth = class_mask(labels[known], k, overlap=True)
+            certain = np.rint(np.maximum(chance, 1 - chance) * CONFIDENCE_STEPS).astype(np.uint8)
+            yes = (chance > 0.5).astype(np.int64)  # noqa: PLR2004 - more likely than not
+            tally.add_pairs(yes, truth.astype(np.int64), certain)
+    return {
+        c.name: tally.evaluation({0: f"not {c.name}", 1: c.name})
+        for c, tally in zip(legend, tallies, strict=True)
+        if not tally.is_empty
+    }
 
 
 def pick_examples(

@@ -1,6 +1,7 @@
 """What is known of a pixel's class, as a set of classes in the bits of one number.
 
-Bit k is set where class k (in the legend's order) is allowed. One bit is an ordinary label,
+Bit k is set where class k (in the legend's order) is allowed. Where classes may overlap, the
+bit after the last class says that none of them is there. One bit is an ordinary label,
 several bits say "one of these" (or, for classes that overlap, "all of these"), no bit says that
 nothing is known.
 """
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 
-__all__ = ["MOST_CLASSES", "Labels", "bits_of", "class_counts", "exact_class", "label_dtype"]
+__all__ = [
+    "MOST_CLASSES",
+    "Labels",
+    "bits_of",
+    "class_counts",
+    "class_mask",
+    "exact_class",
+    "label_dtype",
+]
 
 Labels = NDArray[np.unsignedinteger[Any]]
 MOST_CLASSES: Final = 63
@@ -57,17 +66,14 @@ def exact_class(labels: Labels) -> NDArray[np.int16]:
     return found
 
 
-def class_counts(labels: Labels, n_classes: int) -> NDArray[np.int64]:
-    """Return how many pixels carry each class alone, and at the end how many carry any label.
+def class_mask(labels: Labels, index: int, *, overlap: bool) -> NDArray[np.bool_]:
+    """Return where a set holds a class: alone, or with ``overlap`` beside others."""
+    bit = labels.dtype.type(1 << index)
+    found: NDArray[np.bool_] = (labels & bit) != 0 if overlap else labels == bit
+    return found
 
-    Args:
-        labels: Sets, any shape.
-        n_classes: Classes.
 
-    Returns:
-        (n_classes + 1,).
-    """
-    exact = exact_class(labels).ravel()
-    counts = np.bincount(exact[exact >= 0], minlength=n_classes)
-    known = np.count_nonzero(labels)
-    return np.append(counts, known).astype(np.int64)
+def class_counts(labels: Labels, n_classes: int, *, overlap: bool = False) -> NDArray[np.int64]:
+    """Return (n_classes,) how many pixels carry each class; see ``class_mask``."""
+    masks = (class_mask(labels, k, overlap=overlap) for k in range(n_classes))
+    return np.array([np.count_nonzero(mask) for mask in masks], np.int64)

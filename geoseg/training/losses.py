@@ -33,7 +33,7 @@ def make_loss(text: str, n_classes: int, weights: Sequence[float] | None = None)
         A function of scores (n, class, row, col) and sets of classes (n, row, col), int64; pixels
         of which nothing is known take no part. ``ce`` and ``focal`` take "one of these" as the
         sum of the probabilities; ``dice`` and ``lovasz`` look at pixels of one class alone; ``bce``
-        takes sets as "all of these and no other".
+        takes sets as "all of these and no other", and a set of none of the classes as that.
 
     Raises:
         OptionError: There is no such term.
@@ -99,7 +99,7 @@ def _set_entropy(scores: Tensor, labels: Tensor, weights: Tensor | None, focus: 
 
 def _binary_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     inside = members(labels, scores.shape[1])
-    known = inside.any(dim=1, keepdim=True).expand_as(inside)
+    known = (labels != 0)[:, None].expand_as(inside)
     value = torch.nn.functional.binary_cross_entropy_with_logits(
         scores, inside.to(scores.dtype), reduction="none"
     )

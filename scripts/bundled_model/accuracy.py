@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +34,21 @@ TILES = Path(__file__).resolve().parents[2] / "sample_tiles"
 HELD_OUT_SEED = 500
 STEPS = 250
 NO_CONFIDENCE = 255
-CORNER = (500_000.0, 2_800_000.0)
+
+
+def nominal_transform(source: Source) -> Affine:
+    """Return where a place is put: somewhere of its own in UTM zone 40, by its name."""
+    number = zlib.crc32(source.name.encode())
+    left, top = 200_000.0 + number % 31 * 20_000, 1_000_000.0 + number // 31 % 331 * 20_000
+    return Affine(source.gsd_m, 0, left, 0, -source.gsd_m, top)
 
 
 def write_place(path: Path, source: Source) -> None:
-    """Write a place as a GeoTIFF; one without georeference lies somewhere in UTM zone 40."""
+    """Write a place as a GeoTIFF with a nominal georeference."""
     _, height, width = source.rgb.shape
-    gsd_m = source.gsd_m
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
         path, "w", driver="GTiff", dtype="uint8", count=3, height=height, width=width,
-        crs="EPSG:32640", transform=Affine(gsd_m, 0, CORNER[0], 0, -gsd_m, CORNER[1]),
+        crs="EPSG:32640", transform=nominal_transform(source),
         tiled=True, compress="deflate", photometric="RGB",
     ) as target:  # fmt: skip
         target.write(source.rgb)

@@ -32,31 +32,31 @@ GSD_RANGE_M = (0.3, 2.0)
 TRAINING_DATA = (
     {
         "name": "Land cover of Dubai: tiles 4, 7, 8 (tiles 1, 3 chose the weights)",
-        "share_of_ground": 0.46,
+        "share_of_ground": 0.50,
         "licence": "CC0-1.0",
         "attribution": "Humans in the Loop; Mohammed Bin Rashid Space Centre; Roia Foundation",
     },
     {
         "name": "Synthetic scenes of scripts/sample_scenes, seeds from 10000",
-        "share_of_ground": 0.24,
+        "share_of_ground": 0.25,
         "licence": "CC0-1.0",
         "attribution": "geoseg contributors",
     },
     {
         "name": "Drone images with building outlines: Zanzibar, Kampala (Banepa is a test)",
-        "share_of_ground": 0.12,
+        "share_of_ground": 0.10,
         "licence": "Imagery CC-BY-4.0, outlines ODbL-1.0",
         "attribution": "(c) OpenAerialMap; (c) OpenStreetMap contributors; through HOT fAIr",
     },
     {
         "name": "Chesapeake land cover with NAIP images, eight patches of two dates",
-        "share_of_ground": 0.10,
+        "share_of_ground": 0.08,
         "licence": "Imagery public domain, labels CDLA-Permissive-1.0",
         "attribution": "USDA NAIP; Chesapeake Conservancy; Robinson et al., CVPR 2019",
     },
     {
         "name": "NAIP images of North Dakota, three years, labelled by their near infrared",
-        "share_of_ground": 0.05,
+        "share_of_ground": 0.04,
         "licence": "Imagery public domain",
         "attribution": "USDA NAIP",
     },

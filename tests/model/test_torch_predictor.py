@@ -108,6 +108,43 @@ def test_temperature_flattens_scores_and_keeps_classes(
     )
 
 
+def test_classes_that_overlap_have_a_sigmoid_each(
+    tiny_model: Path, predictor: TorchPredictor
+) -> None:
+    card = replace(read_card(tiny_model), activation="sigmoid", temperature=2.0)
+    apart = load_predictor(tiny_model, card, CPU)
+    pixels = batch()
+    scores = apart.scores(pixels)
+    # softmax = exp(l) / sum, so the logits follow from it up to a shift per pixel; differences
+    # between classes must be those of the sigmoid's own logits, halved by the temperature.
+    logits = np.log(scores) - np.log1p(-scores)
+    reference = np.log(predictor.scores(pixels))
+    for k in range(1, scores.shape[1]):
+        found = logits[:, k] - logits[:, 0]
+        assert np.allclose(found, (reference[:, k] - reference[:, 0]) / 2, atol=2e-3)
+    labels = apart.labels(pixels, 0)
+    assert np.array_equal(labels.channel, predictor.labels(pixels, 0).channel)
+    assert np.abs(labels.confidence / 250 - scores.max(axis=1)).max() <= 0.5 / 250 + 1e-6
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet10t"])
+def test_fcn_adds_three_levels_up(encoder: str) -> None:
+    spec = NetworkSpec(architecture="fcn", encoder=encoder, n_outputs=3)
+    network = build_network(spec, 4)
+    assert network(torch.zeros(2, 4, 96, 64)).shape == (2, 3, 96, 64)
+    image = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = network(image)
+        parts = torch.zeros_like(whole)
+        weights = [(head.weight.clone(), head.bias.clone()) for head in network.heads]
+        for k in range(3):
+            for j, head in enumerate(network.heads):
+                head.weight.copy_(weights[j][0] * (j == k))
+                head.bias.copy_(weights[j][1] * (j == k))
+            parts += network(image)
+    assert torch.allclose(whole, parts, atol=1e-4)
+
+
 def test_one_output_is_the_logit_of_the_second_class(tmp_path: Path, tiny_card: ModelCard) -> None:
     two = Legend(classes=tiny_card.legend.classes[:2])
     spec = replace(tiny_card.network, n_outputs=1)

@@ -16,12 +16,19 @@ from affine import Affine
 
 pytest.importorskip("torch")
 
-from geoseg.errors import GeosegError, MismatchError, OptionError, RunInterruptedError
+from geoseg.errors import (
+    GeosegError,
+    MismatchError,
+    ModelError,
+    OptionError,
+    RunInterruptedError,
+)
 from geoseg.model.card import read_card
 from geoseg.options import EvaluateOptions, RunOptions, TrainOptions
 from geoseg.run.evaluate import evaluate
 from geoseg.run.pipeline import run
 from geoseg.run.train import train
+from geoseg.run.train_blocks import prepare_blocks
 from geoseg.run.train_labels import label_reader
 from geoseg.run.train_plan import make_train_plan
 
@@ -49,8 +56,9 @@ def blobs(seed: int, side: int = SIDE) -> np.ndarray:
 
 
 def write_scene(
-    path: Path, classes: np.ndarray, *, gsd: float = 1.0, count: int = 3, dtype: str = "uint8"
-) -> Path:
+    path: Path, classes: np.ndarray, *, gsd: float = 1.0, count: int = 3, dtype: str = "uint8",
+    x: float = 500_000,
+) -> Path:  # fmt: skip
     rng = np.random.default_rng(9)
     bands = [classes * 80 + 70 + rng.normal(0, 12, classes.shape) for _ in range(count)]
     high = 255 if dtype == "uint8" else 10_000
@@ -58,7 +66,7 @@ def write_scene(
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
     with rasterio.open(
         path, "w", **profile, count=count, dtype=dtype, crs="EPSG:32633",
-        transform=Affine(gsd, 0, 500_000, 0, -gsd, 5_500_000),
+        transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
     ) as target:  # fmt: skip
         target.write(values)
     return path
@@ -202,10 +210,10 @@ def test_a_folder_a_list_and_fine_tuning(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ground"
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
-    for seed, name in ((5, "a"), (6, "b")):
+    for seed, name, x in ((5, "a", 500_000), (6, "b", 510_000)):
         classes = blobs(seed)
-        write_scene(folder / "images" / f"{name}.tif", classes)
-        write_labels(folder / "labels" / f"{name}.tif", classes * 7 + 2)
+        write_scene(folder / "images" / f"{name}.tif", classes, x=x)
+        write_labels(folder / "labels" / f"{name}.tif", classes * 7 + 2, x=x)
     options = {**QUICK, "steps": 10, "start": str(trained)}
     made = train(TrainOptions(data=(str(folder),), out=tmp_path / "one", **options))
     assert len(made.card.facts["training_data"]) == 2
@@ -240,29 +248,82 @@ def test_many_bands_of_16_bits_and_a_coarser_model(tmp_path: Path) -> None:
     assert sum(share.px_count for share in result.classes) == classes.size
 
 
-def test_classes_that_overlap(tmp_path: Path) -> None:
-    scene = write_scene(tmp_path / "s.tif", blobs(8))
-    west, all_of_it = shapely.box(500_000, 5_499_360, 500_320, 5_500_000), None
-    all_of_it = shapely.box(500_000, 5_499_360, 500_640, 5_500_000)
-    frame = geopandas.GeoDataFrame(
-        {"class": ["ground", "west", "east"]},
-        geometry=[all_of_it, west, shapely.box(500_320, 5_499_360, 500_640, 5_500_000)],
-        crs="EPSG:32633",
-    )
+def test_classes_that_overlap_are_judged_one_by_one(tmp_path: Path) -> None:
+    """Roofs in all of the bright patches, panels on some of the roofs: every panel is roof."""
+    classes = blobs(8)
+    scene = write_scene(tmp_path / "s.tif", classes)
+    names, boxes = [], []
+    for row in range(0, SIDE, 40):
+        for col in range(0, SIDE, 40):
+            left, top = 500_000 + col, 5_500_000 - row
+            whole = shapely.box(left, top - 40, left + 40, top)
+            names.append("roof" if classes[row, col] else "ground")
+            boxes.append(whole)
+            if classes[row, col]:
+                names.append("panel")
+                boxes.append(shapely.box(left + 8, top - 32, left + 32, top - 8))
+    frame = geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs="EPSG:32633")
     frame.to_file(tmp_path / "l.gpkg")
-    only = geopandas.GeoDataFrame(
-        {"class": ["west", "east"]}, crs="EPSG:32633",
-        geometry=[shapely.box(500_000, 5_499_360, 500_100, 5_500_000),
-                  shapely.box(500_500, 5_499_360, 500_640, 5_500_000)],
+    options = {**QUICK, "steps": 60, "batch_size": 4, "loss": "bce", "match": "ground=-"}
+    made = train(
+        TrainOptions(data=(str(scene),), labels=(str(tmp_path / "l.gpkg"),), out=tmp_path / "b",
+                     **options)
     )  # fmt: skip
-    only.to_file(tmp_path / "m.gpkg")
-    options = {**QUICK, "loss": "bce"}
-    with pytest.raises(OptionError, match=r"one class only|none alone|no labelled ground"):
-        train(TrainOptions(data=(str(scene),), labels=(str(tmp_path / "l.gpkg"),),
-                           out=tmp_path / "a", **options))  # fmt: skip
-    made = train(TrainOptions(data=(str(scene),), labels=(str(tmp_path / "m.gpkg"),),
-                              out=tmp_path / "b", **options))  # fmt: skip
     assert made.card.activation == "sigmoid"
+    assert [c.name for c in made.card.legend] == ["panel", "roof"]
+    assert set(made.accuracy) == {
+        "validation: panel", "validation: roof", "test: panel", "test: roof"
+    }  # fmt: skip
+    roof = made.accuracy["test: roof"]
+    assert roof.class_names == ("not roof", "roof")
+    assert (roof.scores.classes[1].iou or 0) > 0.8
+    # Panels lie on roofs, so three in eight of the roofs' pixels carry both.
+    px = json.loads((tmp_path / "b" / "training.json").read_text())
+    assert px["looks"][-1]["class_iou"][1] > 0.8
+
+
+def test_a_float_scene_with_a_collar_trains(tmp_path: Path) -> None:
+    classes = blobs(11)
+    rng = np.random.default_rng(2)
+    values = (classes * 6.0 - 24 + rng.normal(0, 1, classes.shape)).astype(np.float32)
+    values[:, :90], values[:60] = np.nan, -9999
+    path = tmp_path / "radar.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=SIDE, width=SIDE, count=1, dtype="float32",
+        nodata=-9999, crs="EPSG:32633", transform=Affine(1, 0, 500_000, 0, -1, 5_500_000),
+    ) as target:  # fmt: skip
+        target.write(values, 1)
+    labels = write_labels(tmp_path / "l.tif", classes)
+    made = train(TrainOptions(data=(str(path),), labels=(str(labels),), out=tmp_path / "m",
+                              **{**QUICK, "steps": 40}))  # fmt: skip
+    low, high = made.card.value_range
+    assert -32 < low < -24
+    assert -18 < high < -10
+    assert abs(made.card.scaling[0].offset + 21) < 1
+    assert 2 < made.card.scaling[0].divisor < 4
+    assert made.accuracy["validation"].scores.mean_iou > 0.85
+
+
+def test_scenes_on_the_same_ground_go_to_one_part(tmp_path: Path) -> None:
+    classes = blobs(12)
+    paths, labels = [], []
+    for name, x, part in (("a", 500_000, classes), ("b", 500_256, np.roll(classes, -256, axis=1))):
+        paths.append(str(write_scene(tmp_path / f"{name}.tif", part, x=x)))
+        labels.append(str(write_labels(tmp_path / f"{name}_l.tif", part, x=x)))
+    options = TrainOptions(
+        data=tuple(paths), labels=tuple(labels), out=tmp_path / "m", block_px=128
+    )
+    plan = make_train_plan(options)
+    folder = tmp_path / "ground"
+    folder.mkdir()
+    blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
+    stored = json.loads((folder / "blocks.json").read_text())
+    ground: dict[tuple[int, int], set[int]] = {}
+    for (scene, row, col), part in zip(stored["places"], blocks.part.tolist(), strict=True):
+        ground.setdefault((row, col + 2 * scene), set()).add(part)
+    assert all(len(parts) == 1 for parts in ground.values())
+    assert len(ground) < len(stored["places"])
+    assert set(blocks.part.tolist()) == {0, 1, 2}
 
 
 def _pair(folder: Path, **changes: object) -> TrainOptions:
@@ -271,6 +332,7 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
     if not scene.exists():
         write_scene(scene, classes)
         write_labels(folder / "labels.tif", classes)
+        write_scene(folder / "sixteen.tif", classes, dtype="uint16")
         write_labels(folder / "far.tif", classes, x=900_000)
         write_labels(folder / "off.tif", classes, x=500_000.4)
         write_labels(folder / "one.tif", np.zeros_like(classes))
@@ -289,7 +351,10 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
     fields: dict[str, object] = {
         "data": (str(scene),), "labels": (str(folder / "labels.tif"),), "out": folder / "m", **QUICK
     }  # fmt: skip
-    fields |= {k: (str(folder / str(v)),) if k == "labels" and v else v for k, v in changes.items()}
+    for name, value in changes.items():
+        files = value if isinstance(value, tuple) else (value,)
+        is_file = name in {"labels", "data"} and value
+        fields[name] = tuple(str(folder / str(f)) for f in files) if is_file else value
     return TrainOptions(**fields)  # type: ignore[arg-type]
 
 
@@ -307,6 +372,9 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
         ({"labels": ""}, OptionError, "comes without labels"),
         ({"labels": "odd.gpkg", "classes": "0:field:#111111,1:wood:#222222"}, MismatchError,
          "'sky', which is no class of the legend"),
+        ({"title": "a\tb"}, ModelError, "control characters"),
+        ({"start": "aerial-landcover", "labels": "labels.tif", "data": ("sixteen.tif",)},
+         MismatchError, "expects 0 to 255"),
         ({"chip_px": 100}, OptionError, "no multiple of the network's stride"),
         ({"encoder": "resnet9000"}, GeosegError, "cannot build unet"),
         ({"start": "nothing-there"}, GeosegError, "there is no model"),
@@ -327,6 +395,49 @@ def test_what_cannot_be_trained_is_one_line(
     assert left == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"block_px": 200}, "no multiple of 128"),
+        ({"bands": ("1", "1")}, "names a band twice"),
+        ({"loss": "dice", "class_weights": "balanced"}, "--class-weights weigh"),
+        ({"start": "aerial-landcover", "arch": "fpn"}, "brings its own network"),
+        ({"split": (float("nan"), 0.5, 0.5)}, "--split"),
+        ({"scale": 0.5}, "--scale"),
+        ({"strength": 9.0}, "--strength"),
+        ({"arch": "gpt"}, "--arch"),
+        ({"learning_rate": 0.0}, "--rate"),
+        ({"data": ()}, "nothing to train on"),
+    ],
+)
+def test_options_that_cannot_be_right(changes: dict[str, object], says: str) -> None:
+    fields: dict[str, object] = {"data": ("a.tif",), "out": Path("m"), **changes}
+    with pytest.raises(OptionError, match=says):
+        TrainOptions(**fields)  # type: ignore[arg-type]
+
+
+def test_labels_are_read_as_people_write_them(tmp_path: Path) -> None:
+    """Case, numbers as targets, spaces, several classes, 255 as text."""
+    classes = blobs(1)
+    scene = write_scene(tmp_path / "s.tif", classes)
+    boxes = [
+        shapely.box(500_000 + 40 * k, 5_499_900, 500_040 + 40 * k, 5_499_990) for k in range(6)
+    ]
+    names = ["Forest", "forest", "7", "255", "wet | wood", "odd"]
+    frame = geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs="EPSG:32633")
+    frame.to_file(tmp_path / "l.gpkg")
+    plan = make_train_plan(
+        TrainOptions(data=(str(scene),), labels=(str(tmp_path / "l.gpkg"),), out=tmp_path / "m",
+                     match="odd=Forest | 9")
+    )  # fmt: skip
+    found = {c.class_id: c.name for c in plan.legend}
+    assert found == {0: "Forest", 1: "wet | wood", 7: "class 7", 9: "class 9"}
+    source = plan.scenes[0].labels
+    with label_reader(source, plan.legend, plan.options.match, overlap=False) as read:
+        row = read(source.grid.window)[50, 20::40][:6].tolist()
+    assert row == [1, 1, 4, 0, 2, 9]
+
+
 def test_a_model_folder_stays_unless_told(trained: Path) -> None:
     with pytest.raises(GeosegError, match="exists already"):
         train(_pair(trained.parent, out=trained))
@@ -339,6 +450,7 @@ def test_a_model_folder_stays_unless_told(trained: Path) -> None:
         ("image,labels,split\na.tif,b.tif,dev\n", "split is 'dev'"),
         ("image,labels,weight\na.tif,b.tif,-1\n", "weight is '-1'"),
         ("", "lists no pairs"),
+        ("image,labels,match\na.tif,b.tif,1=x,2=y\n", "more fields than"),
     ],
 )
 def test_lists_that_say_nothing_are_one_line(tmp_path: Path, text: str, says: str) -> None:

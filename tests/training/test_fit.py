@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from geoseg.errors import ModelError  # noqa: E402
 from geoseg.model.card import NetworkSpec  # noqa: E402
 from geoseg.model.network import build_network  # noqa: E402
+from geoseg.training import fit  # noqa: E402
 from geoseg.training.augment import Variation  # noqa: E402
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors  # noqa: E402
 from geoseg.training.fit import FitSettings, Fitter, predict_blocks  # noqa: E402
@@ -104,6 +105,34 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     ]
     expected = straight.best_network().state_dict()
     for name, tensor in last.best_network().state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+@pytest.mark.parametrize("look", [5, 10, 16])
+def test_stopped_in_the_middle_of_a_look_it_looks_again(
+    tmp_path: Path, look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    straight = make_fitter(whole)
+    straight.run(ignore, ignore)
+    stopped = make_fitter(parts)
+
+    def stop(*_: object) -> None:
+        if stopped.steps_done == look:
+            raise KeyboardInterrupt
+
+    real = fit.validation_scores
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "validation_scores", lambda *a: stop() or real(*a))
+        with pytest.raises(KeyboardInterrupt):
+            stopped.run(ignore, ignore)
+    again = make_fitter(parts)
+    again.run(ignore, ignore)
+    assert [c.mean_iou for c in again.checks] == [c.mean_iou for c in straight.checks]
+    expected = straight.best_network().state_dict()
+    for name, tensor in again.best_network().state_dict().items():
         assert torch.equal(tensor, expected[name]), name
 
 
