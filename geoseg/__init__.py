@@ -125,6 +125,9 @@ def train(
 ) -> TrainResult:
     """Train a model on labelled scenes; the same as ``geoseg train``.
 
+    In a script, call it under ``if __name__ == "__main__":``, as the memory of the finished
+    network is measured in a fresh process.
+
     Args:
         data: Scene or scenes; or one folder, or one list of pairs.
         out: Model folder to make.

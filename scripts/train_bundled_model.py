@@ -103,9 +103,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--chip-px", type=int, default=192)
     parser.add_argument("--encoder", default="tu-resnet10t")
     parser.add_argument("--arch", default="unet")
+    parser.add_argument("--start", help="model folder to go on from, with its network")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--bundle", type=Path, help="also make or replace this model folder")
     return parser.parse_args(arguments)
+
+
+def shown_flags(given: argparse.Namespace) -> str:
+    """Return the flags that matter to who repeats it; folders are this machine's business."""
+    shown = {"start": "FIRST"} if given.start else {}
+    shown |= {name: getattr(given, name) for name in ("steps", "minutes", "rate", "seed")}
+    return " ".join(f"--{name} {value}" for name, value in shown.items() if value is not None)
 
 
 def main(arguments: list[str]) -> None:
@@ -119,13 +128,14 @@ def main(arguments: list[str]) -> None:
             data=(str(listing),), out=model, classes=LEGEND, match=MATCH, gsd_m=GSD_M,
             bands=("red", "green", "blue"), arch=given.arch, encoder=given.encoder,
             steps=given.steps, minutes=given.minutes, chip_px=given.chip_px, scale=1.6,
-            patience=0, seed=given.seed, threads=given.threads, block_px=512,
+            patience=0, seed=given.seed, start=given.start, learning_rate=given.rate,
+            threads=given.threads, block_px=512,
             name="aerial-landcover", license="CC-BY-4.0",
         )  # fmt: skip
         with listener(as_json=False, quiet=False) as progress:
             train(options, progress)
     if given.bundle:
-        publish(model, given.bundle, given.data, " ".join(arguments[2:]))
+        publish(model, given.bundle, given.data, shown_flags(given))
 
 
 if __name__ == "__main__":

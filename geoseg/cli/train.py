@@ -36,7 +36,8 @@ if wanted split (train, validation, test), weight, match, column and gsd.
 \b
 Unlabelled ground is ignored. The labelled ground is cut into blocks; some train,
 some choose the best weights, some test, and none is a neighbour's copy of another.
-Stopped (Ctrl-C, kill, power): repeat the same command, it goes on to the same weights.
+Stopped (Ctrl-C, kill, power): repeat the same command, it goes on to the same weights
+(on a CPU to the bit).
 The model folder holds weights, card, report.html and training.json.
 """
 
@@ -63,8 +64,8 @@ _DATA = (
                  help="Attribute that holds the class. [default: a usual name]"),
     click.option(
         "--match", metavar="VALUE=CLASS,...",
-        help="What values of the labels stand for; VALUE=A|B is one of the two, VALUE= is "
-        "left out.",
+        help="What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce "
+        "both), VALUE= is left out, VALUE=- with bce is none of the classes.",
     ),
     click.option(
         "--classes", metavar="ID:NAME:COLOUR,...|FILE",
@@ -74,11 +75,13 @@ _DATA = (
     click.option("--align", type=click.Choice(["nearest"]),
                  help="Take the nearest pixel of label rasters on another grid; else refused."),
     click.option("--bands", callback=split_names, metavar="A,B,C",
-                 help="Scene bands to train on, by number or name. [default: all but alpha]"),
+                 help="Scene bands to train on, by number or name. [default: all but alpha; three "
+                 "without names are red, green, blue]"),
     click.option("--nodata", type=float, metavar="VALUE",
                  help="Pixels of this value in all bands are nodata, besides what files say."),
     click.option("--gsd", "gsd_m", type=float, metavar="M",
-                 help="Pixel size in metres that the model works at. [default: the scenes']"),
+                 help="Pixel size in metres that the model works at; scenes are brought to it. "
+                 "[default: that of the scenes]"),
     click.option("--split", callback=_shares, default="70,15,15", show_default=True,
                  metavar="A,B,C", help="Per cent of ground for training, validation and test."),
     click.option("--block-px", type=click.IntRange(128), metavar="N",

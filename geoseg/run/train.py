@@ -137,6 +137,8 @@ def _trained(
     blocks, counts = prepare_blocks(
         plan, store.pieces, lambda done, all_: progress(GroundRead(blocks_done=done, blocks=all_))
     )
+    for message in _lacking(plan, counts):
+        progress(Warned(message=message))
     crops, value_range = crop_plan(plan, blocks)
     weights = _class_weights(plan, counts)
     loss = make_loss(options.loss, len(plan.legend), weights)
@@ -147,6 +149,21 @@ def _trained(
     progress(_split_event(plan, counts, settings, fitter))
     _fit(fitter, settings, progress)
     return _finish(plan, fitter, settings, (blocks, counts, crops, value_range), progress)
+
+
+def _lacking(plan: TrainPlan, counts: SplitCounts) -> list[str]:
+    """Return a warning for each class that a part of the ground does not show."""
+    found = []
+    for k, c in enumerate(plan.legend):
+        if not counts.class_px[TRAIN][k]:
+            found.append(f"class {c.name!r} has no label of its own: it is hardly learnt")
+            continue
+        found += [
+            f"class {c.name!r} has no label in the {NAMES[part]} ground"
+            for part in (VALIDATION, TEST)
+            if counts.blocks[part] and not counts.class_px[part][k]
+        ]
+    return found
 
 
 def _require_chip(plan: TrainPlan, stride_px: int) -> None:

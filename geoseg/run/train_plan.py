@@ -132,7 +132,9 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
     title = options.title or ""
     require_printable(options.name or options.out.name, title, *band_names)
     require_printable(*(c.name for c in legend))
-    seen = [w for image, own in zip(images, bands, strict=True) for w in _look(image, own, start)]
+    collars = [
+        w for image, own in zip(images, bands, strict=True) for w in _look(image, own, start)
+    ]
     return TrainPlan(
         options=options,
         scenes=tuple(
@@ -144,7 +146,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
         network=_network(options, start, len(legend)),
         start=start,
         gsd_m=gsd_m,
-        warnings=(*_size_warnings(images, pairs, gsd_m), *seen),
+        warnings=(*_first(_size_warnings(images, pairs, gsd_m)), *_first(collars)),
     )
 
 
@@ -158,6 +160,13 @@ def _look(image: Scene, bands: tuple[int, ...], start: tuple[Path, ModelCard] | 
     if start is not None:
         check_value_range(image, start[1], sample, mapped=False)
     return [f"{image.label}: {text}" for text in collar_warnings(image, sample)]
+
+
+def _first(messages: list[str]) -> list[str]:
+    """Return the first of many messages of a kind, and how many more there are."""
+    if len(messages) <= 1:
+        return messages
+    return [f"{messages[0]} (and {len(messages) - 1} more scenes like it)"]
 
 
 def _size_warnings(

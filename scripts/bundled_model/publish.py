@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 TITLE = "Land cover of aerial and very-high-resolution satellite images, five classes"
 DESCRIPTION = (
     "Maps building, land, road, vegetation and water in 8-bit RGB images of 0.3 to 2 m. A small "
-    "residual U-Net, trained from scratch on few places: Dubai, two drone surveys in Tanzania and "
-    "Uganda, wooded patches in West Virginia, farmland in North Dakota, a suburb in Massachusetts, "
-    "and synthetic scenes. Good for a first look and for trying geoseg, not for statistics: expect "
-    "large errors in climates and cities unlike these, in winter woods, in shadow, and where bare "
-    "ground looks like roofs or roads. 'Building' may cover a whole housing block, as it does in "
-    "the Dubai labels."
+    "residual U-Net, trained without weights from elsewhere on few places: Dubai, two drone "
+    "surveys in Tanzania and Uganda, wooded patches in West Virginia, farmland in North Dakota, a "
+    "suburb in Massachusetts, and synthetic scenes. Good for a first look and for trying geoseg, "
+    "not for statistics: expect large errors in climates and cities unlike these, in winter "
+    "woods, in shadow, and where bare ground looks like roofs or roads. 'Building' may cover a "
+    "whole housing block, as it does in the Dubai labels."
 )
 GSD_RANGE_M = (0.3, 2.0)
 TRAINING_DATA = (
