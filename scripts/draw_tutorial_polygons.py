@@ -1,6 +1,7 @@
 """Draw the few dozen polygons of the training tutorial over the sample town.
 
-As a person would: a rough outline of some roofs, and some patches of everything else. Each
+As a person would: a rough outline of some roofs, the yard around some of them, and some patches
+of everything else. Each
 roof is the smallest rectangle around it, pulled in a little and a little askew; no label raster
 is copied. The same polygons every time.
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("draw_tutorial_polygons")
 
-BUILDING = 0
-ROOFS, PATCHES = 28, 32
+BUILDING, NODATA = 0, 255
+ROOFS, YARDS, PATCHES = 28, 16, 24
+YARD_M = 8.0
 LEAST_PX, MOST_PX = 60, 1500
 SEED = 4
 NAME = "town_buildings.geojson"
@@ -51,12 +53,30 @@ def roofs(
     return [shapely.affinity.rotate(box, float(rng.uniform(-2, 2))) for box in boxes]
 
 
+def yards(
+    drawn: list[shapely.Polygon], classes: NDArray[np.uint8], transform: rasterio.Affine
+) -> list[shapely.Geometry]:
+    """Return the ground around some of the roofs, without the houses next door."""
+    houses = shapely.union_all(
+        [
+            shapely.geometry.shape(geometry)
+            for geometry, _ in rasterio.features.shapes(
+                classes, (classes == BUILDING) | (classes == NODATA), transform=transform
+            )
+        ]
+    ).buffer(0.7)
+    return [
+        box.buffer(YARD_M, join_style="mitre").difference(houses).simplify(0.5)
+        for box in drawn[:YARDS]
+    ]
+
+
 def patches(
     rng: np.random.Generator, classes: NDArray[np.uint8], transform: rasterio.Affine
 ) -> list[shapely.Polygon]:
     """Return patches without buildings, as many of each other class."""
     drawn: list[shapely.Polygon] = []
-    others = [k for k in np.unique(classes).tolist() if k not in {BUILDING, 255}]
+    others = [k for k in np.unique(classes).tolist() if k not in {BUILDING, NODATA}]
     while len(drawn) < PATCHES:
         wanted = others[len(drawn) % len(others)]
         rows, cols = np.nonzero(classes == wanted)
@@ -71,7 +91,7 @@ def patches(
         inside = rasterio.features.geometry_mask(
             [shape], classes.shape, transform, invert=True, all_touched=True
         )
-        if not (classes[inside] == BUILDING).any() and not (classes[inside] == 255).any():  # noqa: PLR2004
+        if not (classes[inside] == BUILDING).any() and not (classes[inside] == NODATA).any():
             drawn.append(shape)
     return drawn
 
@@ -85,7 +105,9 @@ def main(arguments: list[str]) -> None:
     rng = np.random.default_rng(SEED)
     with rasterio.open(folder / "town.tif") as labels:
         classes, transform, crs = labels.read(1), labels.transform, labels.crs
-    shapes = [("building", s) for s in roofs(rng, classes, transform)]
+    drawn = roofs(rng, classes, transform)
+    shapes = [("building", s) for s in drawn]
+    shapes += [("other", s) for s in yards(drawn, classes, transform)]
     shapes += [("other", s) for s in patches(rng, classes, transform)]
     frame = geopandas.GeoDataFrame(
         {"class": [name for name, _ in shapes]}, geometry=[s for _, s in shapes], crs=crs

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from geoseg.accuracy.evaluation import Evaluation
 from geoseg.errors import ModelError, OptionError, RunInterruptedError
+from geoseg.grid.window import Window
 from geoseg.model.card import BandScaling, ModelCard
 from geoseg.options import DEFAULT_STEPS, TrainOptions
+from geoseg.raster.read import SceneReader
 from geoseg.run.events import (
     BatchDone,
     GroundRead,
@@ -30,9 +32,10 @@ from geoseg.run.events import (
     TrainReady,
     Warned,
 )
+from geoseg.run.model_pixels import filled, read_model_window
 from geoseg.run.store import RunStore, StoreKey, write_atomically
 from geoseg.run.train_blocks import SplitCounts, prepare_blocks
-from geoseg.run.train_plan import TrainPlan, make_train_plan, require_bands
+from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan, require_bands
 from geoseg.training.augment import Variation
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION
@@ -57,6 +60,7 @@ _WARMUP: Final = 0.05
 _AVERAGE: Final = 0.998
 _CLIP_NORM: Final = 2.0
 _HALO_IMAGES: Final = 2
+_MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +351,9 @@ def _finish(
     progress: Progress,
 ) -> TrainResult:
     """Calibrate, judge and write the folder."""
-    from geoseg.model.importing import ImportRequest, make_model_folder  # noqa: PLC0415 - torch
+    from geoseg.model.halo import image_side_px  # noqa: PLC0415 - torch
+    from geoseg.model.importing import ImportRequest, make_model_folder  # noqa: PLC0415
+    from geoseg.model.network import network_stride_px  # noqa: PLC0415
     from geoseg.training.judge import find_temperature, judge  # noqa: PLC0415
 
     blocks, counts, crops, value_range = ground
@@ -391,7 +397,7 @@ def _finish(
         (plan.network, network.state_dict()),
         options.out.absolute(),
         request,
-        images=_halo_images(plan, blocks, crops),
+        images=_halo_images(plan, blocks, crops, image_side_px(network_stride_px(network))),
         texts=_texts(plan, name, fitter, found, examples, facts),
         overwrite=options.overwrite,
     )
@@ -491,30 +497,39 @@ def _short(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _halo_images(plan: TrainPlan, blocks: PreparedBlocks, crops: CropPlan) -> list[NDArray[Any]]:
-    """Return real images to measure the halo on: blocks put together where one is too small."""
-    from geoseg.model.halo import image_side_px  # noqa: PLC0415 - torch
-    from geoseg.model.network import build_network, network_stride_px  # noqa: PLC0415
+def _halo_images(
+    plan: TrainPlan, blocks: PreparedBlocks, crops: CropPlan, side_px: int
+) -> list[NDArray[Any]]:
+    """Return squares to measure the halo on: real ground, or blocks where no scene is so large."""
+    offset = np.asarray(crops.offset, np.float32)
+    order = sorted(plan.scenes, key=lambda scene: scene.pair.part != VALIDATION)
+    images: list[NDArray[Any]] = []
+    for scene in order:
+        if len(images) < _HALO_IMAGES:
+            images += _square_of(scene, side_px, offset)
+    return images or [_patched(blocks, side_px, offset)]
 
-    stride = network_stride_px(build_network(plan.network, len(plan.band_names)))
-    side = image_side_px(stride)
-    each = blocks.side_px
-    per_row = -(-side // each)
+
+def _square_of(scene: TrainScene, side_px: int, offset: NDArray[np.float32]) -> list[NDArray[Any]]:
+    """Return the middle square of a scene on the model's grid, if it is there and mostly valid."""
+    height, width = scene.scale.model_height, scene.scale.model_width
+    if min(height, width) < side_px:
+        return []
+    window = Window((height - side_px) // 2, (width - side_px) // 2, side_px, side_px)
+    with SceneReader(scene.scene, scene.bands, "any") as reader:
+        values, valid = read_model_window(reader, scene.scale, window, (None, (0.0, 1.0)))
+    return [filled(values, valid, offset)] if valid.mean() > _MOSTLY else []
+
+
+def _patched(blocks: PreparedBlocks, side_px: int, offset: NDArray[np.float32]) -> NDArray[Any]:
+    """Return a square of the fullest blocks side by side, and again."""
+    per_row = -(-side_px // blocks.side_px)
     fullest = np.argsort([-float(v.mean()) for v in blocks.valid], kind="stable")
-    offset = np.asarray(crops.offset)
-    fill = (np.rint(offset) if blocks.pixels.dtype == np.uint8 else offset)[:, None, None]
-    images = []
-    for first in range(_HALO_IMAGES):
-        numbers = np.resize(np.roll(fullest, -first * per_row**2), (per_row, per_row))
-        rows = [
-            np.concatenate([
-                np.where(blocks.valid[n], blocks.pixels[n], fill.astype(blocks.pixels.dtype))
-                for n in line
-            ], axis=2)
-            for line in numbers
-        ]  # fmt: skip
-        images.append(np.concatenate(rows, axis=1)[:, :side, :side].copy())
-    return images
+    rows = [
+        np.concatenate([filled(blocks.pixels[n], blocks.valid[n], offset) for n in line], axis=2)
+        for line in np.resize(fullest, (per_row, per_row))
+    ]
+    return np.concatenate(rows, axis=1)[:, :side_px, :side_px].copy()
 
 
 def _examples(

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 BUILDING_OR_NOT = ("building", "not building")
 TILES = Path(__file__).resolve().parents[2] / "sample_tiles"
 HELD_OUT_SEED = 500
+LEAST_GSD_M = 0.3
+"""Finer scenes are taken for this, as the model refuses them."""
 STEPS = 250
 NO_CONFIDENCE = 255
 
@@ -61,7 +63,12 @@ def mapped(model: Path, source: Source) -> tuple[NDArray[np.uint8], NDArray[np.u
         folder = Path(name)
         write_place(folder / "scene.tif", source)
         out = folder / "out"
-        run(RunOptions(scene=str(folder / "scene.tif"), model=str(model), out=out, formats=()))
+        gsd_m = LEAST_GSD_M if source.gsd_m < LEAST_GSD_M else None
+        run(
+            RunOptions(
+                scene=str(folder / "scene.tif"), model=str(model), out=out, formats=(), gsd_m=gsd_m
+            )
+        )
         layers = []
         for layer in ("classes.tif", "confidence.tif"):
             with rasterio.open(out / layer) as raster:
@@ -86,7 +93,7 @@ def score_all(model: Path, folder: Path) -> dict[str, Any]:
     ]
     table = _five("dubai tiles 1 and 3 (chose the weights)", dubai, model)
     banepa = data.read_hot_place(folder / "hot-oam-buildings", 3)
-    table["banepa buildings, drone, 0.3 m (never seen)"] = _two(model, banepa)
+    table["banepa buildings, drone, 0.26 m taken for 0.3 (never seen)"] = _two(model, banepa)
     table |= _five("sample scenes", samples, model)
     for given_m in (0.3, 0.5, 1.0, 1.5, 2.0):
         name = f"synthetic scenes given at {given_m} m"

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 from bundled_model.accuracy import score_all
 from bundled_model.classes import DESCRIPTIONS
+from bundled_model.data import read_dubai_tile
 from geoseg.legend import Legend
-from geoseg.model.card import read_card
+from geoseg.model.card import ModelCard, read_card
+from geoseg.model.device import Device
+from geoseg.model.halo import agreement, image_side_px, measure_halo
+from geoseg.model.importing import tiles_of
+from geoseg.model.torch_predictor import load_predictor
 from geoseg.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -101,7 +106,33 @@ def publish(model: Path, out: Path, folder: Path, flags: str) -> None:
             "accuracy": score_all(model, folder),
         },
     )
+    card = measured_on_dubai(card, model, folder)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model / card.weights_file, out / card.weights_file)
     card.write(out)
     logger.info("%s: halo %d px, temperature %g", out, card.halo_px, card.temperature)
+
+
+def measured_on_dubai(card: ModelCard, model: Path, folder: Path) -> ModelCard:
+    """Return the card with halo and agreement of bf16 measured on a square of tiles 1 and 3."""
+    dubai = folder / "dubai-landcover"
+    squares = [
+        square
+        for number in (1, 3)
+        for square in tiles_of(read_dubai_tile(dubai, number).rgb, image_side_px(card.stride_px), 1)
+    ]
+    plain = read_card(model)
+    exact, half = (
+        load_predictor(model, plain, Device(name="cpu", precision=precision))
+        for precision in ("fp32", "bf16")
+    )
+    halo = measure_halo(exact, card.stride_px, squares)
+    if halo.halo_px is None:
+        return card
+    curve = [{"halo_px": h, "differing_share": round(d, 7)} for h, d in halo.curve]
+    return replace(
+        card,
+        halo_px=halo.halo_px,
+        bf16_agreement=round(agreement(exact, half, squares), 6),
+        facts={**card.facts, "halo_curve": curve, "halo_measured_on": "dubai tiles 1 and 3"},
+    )

@@ -21,6 +21,11 @@ def test_it_ships_and_its_card_says_what_users_must_know():
     assert card.facts["training_data"]
     assert card.facts["accuracy"]
     assert card.facts["halo_curve"]
+    assert card.facts["training"]["data_sha256"]
+    assert card.facts["training"]["command"].startswith("python scripts/train_bundled_model.py")
+    place = card.facts["accuracy"]["dubai tiles 1 and 3 (chose the weights)"]
+    assert place["expected_calibration_error"] < 0.05
+    assert card.temperature != 1.0
 
 
 def test_the_doctor_is_content(geoseg):
