@@ -105,6 +105,8 @@ class RunOptions:
     """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
     precision: str = "auto"
     """``auto``, ``fp32``, ``bf16`` or ``fp16``."""
+    backend: str = "auto"
+    """``auto``, ``openvino``, ``onnxruntime`` or ``torch``."""
     stitch: StitchChoice = "auto"
     """Crop or blend windows; auto follows the model card."""
     block_px: int | None = None
@@ -176,9 +178,10 @@ class RunOptions:
             raise OptionError(msg)
 
     def _check_choices(self) -> None:
-        for name in ("precision", "stitch", "nodata_rule"):
+        for name in ("precision", "backend", "stitch", "nodata_rule"):
             allowed = {
                 "precision": ("auto", "fp32", "bf16", "fp16"),
+                "backend": ("auto", "openvino", "onnxruntime", "torch"),
                 "stitch": ("auto", "crop", "blend"),
                 "nodata_rule": ("any", "all"),
             }[name]

@@ -212,7 +212,7 @@ def write_torch_model(folder: Path, card: ModelCard, *, seed: int = 3) -> ModelC
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.2)
                 module.running_var.uniform_(0.5, 1.5)
-        head = network.segmentation_head[0]
+        head = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)][-1]
         head.weight.normal_(0, 1)
     path = folder / card.weights_file
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)

@@ -151,7 +151,15 @@ _POLYGON_OPTIONS = (
 
 
 def device_options(command: Command) -> Command:
-    """Add ``--device`` and ``--precision``."""
+    """Add ``--device``, ``--precision`` and ``--backend``."""
+    command = click.option(
+        "--backend",
+        type=click.Choice(["auto", "openvino", "onnxruntime", "torch"]),
+        default="auto",
+        show_default=True,
+        help="What runs the network; auto takes OpenVINO on the CPU where it is installed and "
+        "the model has programs for it, else torch.",
+    )(command)
     command = click.option(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),

@@ -94,7 +94,8 @@ class _Person:
         self._start(
             event,
             f"{event.scene}\n  {_size(event)}, windows {width} x {height} px, halo "
-            f"{event.halo_px} px; {event.model} on {event.device} ({event.precision})",
+            f"{event.halo_px} px; {event.model} on {event.device} ({event.precision}, "
+            f"{event.backend})",
             "classifying",
         )
 

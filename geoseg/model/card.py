@@ -7,22 +7,27 @@ has no field for is kept under ``geoseg:`` names.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, get_args
 
 from geoseg.errors import ModelError
 from geoseg.legend import Legend, LegendClass
 
 __all__ = [
     "CARD_NAME",
+    "NO_PROGRAMS",
+    "PROGRAM_FILES",
     "Activation",
     "BandScaling",
     "ModelCard",
     "NetworkSpec",
+    "Program",
+    "ProgramKind",
     "StitchMode",
     "read_card",
     "require_printable",
@@ -36,6 +41,11 @@ _SHA256_MULTIHASH = "1220"
 
 StitchMode = Literal["crop", "blend"]
 Activation = Literal["softmax", "sigmoid"]
+ProgramKind = Literal["labels", "scores"]
+PROGRAM_FILES: Final[dict[ProgramKind, str]] = {"labels": "labels.onnx", "scores": "scores.onnx"}
+"""Names of the programs that geoseg writes."""
+NO_PROGRAMS: Final = "no_programs"
+"""Fact of a card: why its network runs with torch only."""
 
 # A card is data from anywhere. Numbers outside these bounds belong to no real model, and
 # would overflow in float32 or ask for windows that no machine holds.
@@ -77,6 +87,34 @@ class NetworkSpec:
     """Further keyword arguments, JSON values only, sorted by name."""
     n_outputs: int = 2
     """Score channels; 1 stands for the logit of the second of two classes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """The network as an ONNX graph beside the weights; runs without torch and smp."""
+
+    kind: ProgramKind
+    """``labels`` gives classes and confidences of cropped windows, ``scores`` all scores."""
+    file: str
+    """Name within the folder."""
+    sha256: str
+    """Digest of the file."""
+    size_bytes: int
+    """Size of the file; the weights lie in their own."""
+    crop_px: int
+    """What it cuts off each side of a window."""
+    made_for: str
+    """``ModelCard.identity_sha256`` of the card that it was made for."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"labels", "scores"}:
+            msg = f"a program's kind is {self.kind!r}, expected labels or scores"
+            raise ModelError(msg)
+        _require_file_name("program file", self.file)
+        for digest in (self.sha256, self.made_for):
+            _require_sha256(digest)
+        _require("size of a program", self.size_bytes, 0, _LARGEST)
+        _require("crop of a program", self.crop_px, 0, _LARGEST_HALO_PX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +166,8 @@ class ModelCard:
     then shows the most likely of them."""
     license: str = "other"
     """SPDX identifier of the weights' licence."""
+    programs: tuple[Program, ...] = ()
+    """The network ready to run, one per kind at most."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Halo curve, accuracy, training data, limits: JSON values for people to read."""
 
@@ -181,14 +221,24 @@ class ModelCard:
 
     def _check_weights(self) -> None:
         """Raise ModelError for a file outside the folder, or a digest that is none."""
-        # Backslashes and drives lead out of the folder on Windows, wherever the card is from.
-        if self.weights_file in {"", ".", ".."} or set(self.weights_file) & set("/\\:\0"):
-            msg = f"weights file {self.weights_file!r} leaves the folder"
-            raise ModelError(msg)
-        if not _SHA256.fullmatch(self.weights_sha256):
-            msg = f"{self.weights_sha256!r} is no SHA-256 in lower-case hex digits"
-            raise ModelError(msg)
+        _require_file_name("weights file", self.weights_file)
+        _require_sha256(self.weights_sha256)
         _require("size of the weights", self.weights_bytes, 0, _LARGEST)
+        files = [self.weights_file, CARD_NAME, *(program.file for program in self.programs)]
+        kinds = [program.kind for program in self.programs]
+        if len(set(files)) < len(files) or len(set(kinds)) < len(kinds):
+            msg = f"a file or kind stands twice in its list of files: {files}"
+            raise ModelError(msg)
+
+    def program(self, kind: ProgramKind) -> Program | None:
+        """Return the program of a kind, if there is one and it was made for this very card."""
+        key = self.identity_sha256
+        return next((p for p in self.programs if p.kind == kind and p.made_for == key), None)
+
+    @property
+    def identity_sha256(self) -> str:
+        """Digest of ``identity``; tells whether a program gives what this card describes."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
 
     def identity(self) -> dict[str, Any]:
         """Return all of the card that decides a pixel's class and score, as JSON values.
@@ -257,7 +307,10 @@ class ModelCard:
             "geometry": None,
             "properties": properties,
             "links": [],
-            "assets": {"weights": self._asset()},
+            "assets": {
+                "weights": self._asset(),
+                **{program.kind: self._program_asset(program) for program in self.programs},
+            },
         }
 
     def _input(self) -> dict[str, Any]:
@@ -308,10 +361,38 @@ class ModelCard:
             "file:checksum": _SHA256_MULTIHASH + self.weights_sha256,
         }
 
+    def _program_asset(self, program: Program) -> dict[str, Any]:
+        return {
+            "href": program.file,
+            "type": "application/octet-stream; framework=onnx",
+            "title": f"Program that gives {program.kind}, on the same weights",
+            "roles": ["mlm:compiled"],
+            "mlm:artifact_type": "onnx",
+            "mlm:compile_method": "aot",
+            "geoseg:crop_px": program.crop_px,
+            "geoseg:made_for": program.made_for,
+            "file:size": program.size_bytes,
+            "file:checksum": _SHA256_MULTIHASH + program.sha256,
+        }
+
     def write(self, folder: Path) -> None:
         """Write ``card.json`` into a model folder."""
         text = json.dumps(self.to_item(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _require_file_name(what: str, name: str) -> None:
+    """Raise ModelError for a name that leads out of the model's folder, on any system."""
+    # Backslashes and drives do so on Windows, wherever the card is from.
+    if name in {"", ".", ".."} or set(name) & set("/\\:\0"):
+        msg = f"{what} {name!r} leaves the folder"
+        raise ModelError(msg)
+
+
+def _require_sha256(text: str) -> None:
+    if not _SHA256.fullmatch(text):
+        msg = f"{text!r} is no SHA-256 in lower-case hex digits"
+        raise ModelError(msg)
 
 
 def require_printable(*texts: str) -> None:
@@ -413,10 +494,6 @@ def _from_item(item: dict[str, Any]) -> ModelCard:
     source, output = properties["mlm:input"][0], properties["mlm:output"][0]
     spec = properties["geoseg:network"]
     gsd_range = properties["geoseg:gsd_range_m"]
-    checksum = str(asset["file:checksum"])
-    if not checksum.startswith(_SHA256_MULTIHASH):
-        msg = "the weights' checksum is not a SHA-256 multihash"
-        raise ModelError(msg)
     return ModelCard(
         name=str(properties["mlm:name"]),
         title=str(properties.get("title", properties["mlm:name"])),
@@ -437,7 +514,7 @@ def _from_item(item: dict[str, Any]) -> ModelCard:
         halo_px=_whole(properties["geoseg:halo_px"]),
         stitch=properties["geoseg:stitch"],
         weights_file=str(asset["href"]),
-        weights_sha256=checksum[len(_SHA256_MULTIHASH) :],
+        weights_sha256=_checksum(asset),
         weights_bytes=_whole(asset["file:size"]),
         n_parameters=_whole(properties["mlm:total_parameters"]),
         activation_bytes_per_px=_number(properties["geoseg:activation_bytes_per_px"]),
@@ -445,7 +522,32 @@ def _from_item(item: dict[str, Any]) -> ModelCard:
         temperature=_number(properties.get("geoseg:temperature", 1.0)),
         activation=properties.get("geoseg:activation", "softmax"),
         license=str(properties.get("license", "other")),
+        programs=tuple(
+            _program(kind, item["assets"][kind])
+            for kind in get_args(ProgramKind)
+            if kind in item["assets"]
+        ),
         facts=_facts(properties.get("geoseg:facts", {})),
+    )
+
+
+def _checksum(asset: dict[str, Any]) -> str:
+    """Return an asset's SHA-256 as hex digits."""
+    checksum = str(asset["file:checksum"])
+    if not checksum.startswith(_SHA256_MULTIHASH):
+        msg = f"the checksum of {asset['href']} is not a SHA-256 multihash"
+        raise ModelError(msg)
+    return checksum[len(_SHA256_MULTIHASH) :]
+
+
+def _program(kind: ProgramKind, asset: dict[str, Any]) -> Program:
+    return Program(
+        kind=kind,
+        file=str(asset["href"]),
+        sha256=_checksum(asset),
+        size_bytes=_whole(asset["file:size"]),
+        crop_px=_whole(asset["geoseg:crop_px"]),
+        made_for=str(asset["geoseg:made_for"]),
     )
 
 

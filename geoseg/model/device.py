@@ -1,15 +1,24 @@
-"""Which device and precision a run uses, and how much the device holds."""
+"""Which device, precision and backend a run uses, and how much the device holds.
+
+Nothing here imports torch where no GPU can be there: that takes longer than mapping a small
+scene.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args
 
 from geoseg.errors import OptionError
-from geoseg.model.card import ModelCard
+from geoseg.model.card import ModelCard, ProgramKind
 
 __all__ = [
+    "Backend",
     "Device",
     "Precision",
     "auto_batch_size",
@@ -18,12 +27,18 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Backend = Literal["openvino", "onnxruntime", "torch"]
 
 # bf16 may be chosen without being asked for only where it changes this little.
-_BF16_AGREEMENT = 0.999
-_AMPERE = (8, 0)
+_BF16_AGREEMENT: Final = 0.999
+_AMPERE: Final = (8, 0)
 # In the order of speed; the first that the processor has is worth naming.
-_BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
+_BF16_FEATURES: Final = ("amx_bf16", "avx512_bf16", "bf16")
+_CPUINFO: Final = Path("/proc/cpuinfo")
+# What the drivers of NVIDIA (also under Windows' Linux) and AMD make; without any of them
+# torch finds no GPU either.
+_GPU_NODES: Final = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_PROGRAM_BACKENDS: Final = ("openvino", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,41 +49,72 @@ class Device:
     """``cpu``, ``cuda:N`` or ``mps``."""
     precision: Precision
     """Number format of the forward pass."""
+    backend: Backend = "torch"
+    """The library that runs it."""
 
     @property
     def is_cpu(self) -> bool:
         """True for the CPU, where several windows run side by side, a thread each."""
         return self.name == "cpu"
 
+    @property
+    def text(self) -> str:
+        """One phrase for people."""
+        return f"{self.precision} on {self.name} with {self.backend}"
 
-def choose_device(name: str, precision: str, card: ModelCard) -> Device:
+
+def choose_device(
+    name: str, precision: str, card: ModelCard, folder: Path, *, backend: str = "auto"
+) -> Device:
     """Resolve ``auto`` and check what was asked for.
 
-    Raises:
-        OptionError: The device is not there, or cannot compute in that precision.
-    """
-    import torch  # noqa: PLC0415 - 1.2 s
+    Args:
+        name: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto`` or a ``Precision``.
+        card: The model.
+        folder: Its folder, where its programs are.
+        backend: ``auto`` or a ``Backend``.
 
+    Raises:
+        OptionError: The device or backend is not there, or cannot compute in that precision.
+    """
+    chosen = _resolved(name)
+    chosen_backend = _backend(chosen, backend, precision, card, folder)
+    return Device(
+        name=chosen,
+        precision=_precision(chosen, chosen_backend, precision, card),
+        backend=chosen_backend,
+    )
+
+
+def _resolved(name: str) -> str:
+    """Return a device's full name; raise OptionError where it is not there."""
     chosen = _auto_device() if name == "auto" else name
     if chosen == "cuda":
         chosen = "cuda:0"
     if chosen.startswith("cuda"):
+        import torch  # noqa: PLC0415 - 1.2 s
+
         count = torch.cuda.device_count()
         index = chosen.removeprefix("cuda:")
         if not index.isdigit() or int(index) >= count:
             msg = f"there is no device {chosen}; this machine has {count} CUDA device(s)"
             raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
     elif chosen == "mps":
+        import torch  # noqa: PLC0415 - 1.2 s
+
         if not torch.backends.mps.is_available():
             msg = "there is no device mps on this machine"
             raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
     elif chosen != "cpu":
         msg = f"device {name!r} is unknown; expected auto, cpu, cuda, cuda:N or mps"
         raise OptionError(msg)
-    return Device(name=chosen, precision=_precision(chosen, precision, card))
+    return chosen
 
 
 def _auto_device() -> str:
+    if not _may_have_gpu():
+        return "cpu"
     import torch  # noqa: PLC0415 - 1.2 s
 
     if torch.cuda.is_available():
@@ -76,29 +122,93 @@ def _auto_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
-    import torch  # noqa: PLC0415 - 1.2 s
+def _may_have_gpu() -> bool:
+    """Tell whether it is worth asking torch; only a Linux without a driver is sure."""
+    return not sys.platform.startswith("linux") or any(Path(p).exists() for p in _GPU_NODES)
 
+
+def _backend(device: str, wanted: str, precision: str, card: ModelCard, folder: Path) -> Backend:
+    if wanted not in {"auto", *get_args(Backend)}:
+        msg = f"backend {wanted!r} is unknown; expected auto, {', '.join(get_args(Backend))}"
+        raise OptionError(msg)
+    if wanted == "auto":
+        return _auto_backend(precision, card, folder) if device == "cpu" else "torch"
+    if wanted in _PROGRAM_BACKENDS:
+        if device != "cpu":
+            msg = f"backend {wanted} runs on the CPU, not on {device}"
+            raise OptionError(msg, hint="Use --backend torch, or --device cpu.")
+        if find_spec(wanted) is None:
+            msg = f"backend {wanted} is not installed"
+            raise OptionError(msg, hint=f"Install it with 'pip install {wanted}'.")
+        missing = _missing_program(card, folder)
+        if missing:
+            msg = f"model {card.name!r} has no program for {wanted}: {missing}"
+            raise OptionError(msg, hint="Use --backend torch, or make the folder anew.")
+    return cast("Backend", wanted)
+
+
+def _auto_backend(precision: str, card: ModelCard, folder: Path) -> Backend:
+    """Return the fastest backend that is installed and serves the model on the CPU."""
+    if _missing_program(card, folder) or precision == "fp16":
+        return "torch"
+    if find_spec("openvino") is not None:
+        return "openvino"
+    # ONNX Runtime multiplies in fp32 only, which is slower than bf16 with torch.
+    is_half = _precision("cpu", "torch", precision, card) == "bf16"
+    return "torch" if is_half or find_spec("onnxruntime") is None else "onnxruntime"
+
+
+def _missing_program(card: ModelCard, folder: Path) -> str | None:
+    """Return why a model cannot run without torch; None if it can. Files are only looked for."""
+    for kind in get_args(ProgramKind):
+        program = card.program(kind)
+        if program is None:
+            made = any(p.kind == kind for p in card.programs)
+            return f"that for {kind} was made for another card" if made else "none was made"
+        if not (folder / program.file).is_file():
+            return f"there is no file {program.file}"
+    return None
+
+
+def _precision(device: str, backend: Backend, wanted: str, card: ModelCard) -> Precision:
     if wanted != "auto":
         if wanted == "fp16" and device == "cpu":
             msg = "fp16 on the CPU is slower than fp32 and less exact"
             raise OptionError(msg, hint="Use --precision fp32 or bf16.")
+        if wanted != "fp32" and backend == "onnxruntime":
+            msg = f"backend onnxruntime computes in fp32 on the CPU, not in {wanted}"
+            raise OptionError(msg, hint="Use --precision fp32, or --backend openvino.")
         return cast("Precision", wanted)
-    if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT:
+    if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT or backend == "onnxruntime":
         return "fp32"
     if device.startswith("cuda"):
+        import torch  # noqa: PLC0415 - 1.2 s
+
         return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "fp32"
     if device == "cpu":
         return "bf16" if cpu_bf16_feature() else "fp32"
     return "fp32"
 
 
+@cache
 def cpu_bf16_feature() -> str | None:
     """Return the processor's feature that multiplies bf16; emulation would be slower."""
-    import torch  # noqa: PLC0415 - 1.2 s
+    found = _cpu_flags()
+    return next((name for name in _BF16_FEATURES if name in found), None)
 
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return next((name for name in _BF16_FEATURES if capabilities.get(name)), None)
+
+def _cpu_flags() -> frozenset[str]:
+    """Return the processor's features; on Linux without importing torch."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        import torch  # noqa: PLC0415 - 1.2 s
+
+        known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return frozenset(name for name, there in known.items() if there)
+    # "flags" on x86, "Features" on ARM.
+    rows = [line.split(":", 1)[1] for line in lines if line.lower().startswith(("flags", "feat"))]
+    return frozenset(rows[0].split()) if rows else frozenset()
 
 
 def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
@@ -107,10 +217,10 @@ def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
     One on the CPU, where a batch gains nothing and costs memory; on a GPU as many as
     fit half of what is free now, at most 16.
     """
-    import torch  # noqa: PLC0415 - 1.2 s
-
     if not device.name.startswith("cuda"):
         return 1
+    import torch  # noqa: PLC0415 - 1.2 s
+
     free_bytes, _ = torch.cuda.mem_get_info(device.name)
     each = card.activation_bytes_per_px * window_px
     return int(min(max(free_bytes * 0.5 // each, 1), 16))

@@ -21,14 +21,15 @@ _KERNEL = (3, 3)
 _TOLERANCE = 1e-3
 
 
-class FocusedUnet:
+class FocusedUnet(torch.nn.Module):
     """A U-Net of smp whose decoder leaves out the rim that nobody asks for."""
 
     def __init__(self, network: Any) -> None:  # noqa: ANN401 - smp's class, which has no stubs
         """Take over a network that :func:`focused` has looked at."""
-        self._network = network
+        super().__init__()
+        self.network = network
 
-    def __call__(self, windows: torch.Tensor, crop_px: int) -> torch.Tensor:
+    def forward(self, windows: torch.Tensor, crop_px: int) -> torch.Tensor:
         """Return the logits (n, class, row, col) without ``crop_px`` at each side.
 
         Args:
@@ -36,21 +37,35 @@ class FocusedUnet:
             crop_px: A multiple of the encoder's stride.
         """
         # Each feature is let go of as soon as it is used, for together they are large.
-        features = list(self._network.encoder(windows))
-        sizes = [feature.shape[2:] for feature in features][::-1]
+        features = list(self.network.encoder(windows))
+        # Plain numbers: a traced program shall hold the rims as constants.
+        steps_px = [int(windows.shape[2]) // int(f.shape[2]) for f in features][::-1]
         del windows, features[0]
-        coarse, taken = self._network.decoder.center(features.pop()), 0
-        for i, block in enumerate(self._network.decoder.blocks):
-            height, width = sizes[i + 1]
-            step_px = sizes[-1][0] // sizes[i][0]
+        coarse, taken = self.network.decoder.center(features.pop()), 0
+        for i, block in enumerate(self.network.decoder.blocks):
             # What has been cut from these features before, and what may go in all.
-            spare = max(crop_px // step_px - _MARGIN, 0)
+            spare = max(crop_px // steps_px[i] - _MARGIN, 0)
             coarse = _without_rim(coarse, spare - taken)
-            taken = 2 * spare
+            times = steps_px[i] // steps_px[i + 1]
+            taken = times * spare
             skip = _without_rim(features.pop(), taken) if features else None
-            coarse = block(coarse, height - 2 * taken, width - 2 * taken, skip_connection=skip)
-        logits = self._network.segmentation_head(coarse)
+            coarse = _decoded(block, coarse, skip, times)
+        logits = self.network.segmentation_head(coarse)
         return _without_rim(logits, crop_px - taken)
+
+
+def _decoded(
+    block: Any,  # noqa: ANN401
+    coarse: torch.Tensor,
+    skip: torch.Tensor | None,
+    times: int,
+) -> torch.Tensor:
+    """Do a step of smp's decoder, whose own asks for the size instead of the factor."""
+    fine = torch.nn.functional.interpolate(coarse, scale_factor=float(times), mode="nearest")
+    if skip is not None:
+        fine = block.attention1(torch.cat([fine, skip], dim=1))
+    result: torch.Tensor = block.attention2(block.conv2(block.conv1(fine)))
+    return result
 
 
 def focused(network: torch.nn.Module, example: torch.Tensor, crop_px: int) -> FocusedUnet | None:
@@ -63,7 +78,7 @@ def focused(network: torch.nn.Module, example: torch.Tensor, crop_px: int) -> Fo
     """
     if not _is_plain_unet(network):
         return None
-    candidate = FocusedUnet(network)
+    candidate = FocusedUnet(network).eval()
     with torch.inference_mode():
         expected = _without_rim(network(example), crop_px)
         found = candidate(example, crop_px)

@@ -15,7 +15,15 @@ from typing import Any
 from geoseg.errors import GeosegError, ModelError, OutputError
 from geoseg.grid.window import round_up
 from geoseg.legend import Legend
-from geoseg.model.card import CARD_NAME, Activation, BandScaling, ModelCard, NetworkSpec, read_card
+from geoseg.model.card import (
+    CARD_NAME,
+    PROGRAM_FILES,
+    Activation,
+    BandScaling,
+    ModelCard,
+    NetworkSpec,
+    read_card,
+)
 from geoseg.model.device import Device
 from geoseg.model.footprint import activation_bytes_per_px
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
@@ -104,6 +112,7 @@ def import_smp_folder(
     with _placed(out, overwrite=overwrite) as staging:
         _copy_weights(source, staging)
         card = _measured(_draft(spec, staging / _WEIGHTS, request), staging, images)
+        card = _with_programs(card, staging)
         card.write(staging)
     return card
 
@@ -139,7 +148,7 @@ def make_model_folder(
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, staging / _WEIGHTS)
         draft = _draft((spec, len(request.bands)), staging / _WEIGHTS, request)
-        card = _measured(draft, staging, images)
+        card = _with_programs(_measured(draft, staging, images), staging)
         card.write(staging)
         for name, text in texts.items():
             (staging / name).write_text(text, encoding="utf-8")
@@ -176,7 +185,8 @@ def _what_is_no_model(folder: Path) -> str | None:
         weights = read_card(folder).weights_file
     except ModelError:
         weights = _WEIGHTS  # a damaged card may be replaced too
-    foreign = sorted(names - {CARD_NAME, _WEIGHTS, weights, *REPORT_NAMES})
+    own = {CARD_NAME, _WEIGHTS, weights, *PROGRAM_FILES.values(), *REPORT_NAMES}
+    foreign = sorted(names - own)
     return f"also holds {foreign[0]!r}" if foreign else None
 
 
@@ -330,6 +340,13 @@ def _measured(draft: ModelCard, folder: Path, images: Sequence[Pixels]) -> Model
         bf16_agreement=None if same is None else round(same, 6),
         facts=facts,
     )
+
+
+def _with_programs(card: ModelCard, folder: Path) -> ModelCard:
+    """Return the card with programs beside its weights, where the network has any."""
+    from geoseg.model.exporting import with_programs  # noqa: PLC0415 - needs torch
+
+    return with_programs(card, folder)
 
 
 def tiles_of(pixels: Pixels, side_px: int, count: int) -> list[Pixels]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from geoseg.errors import ModelError
 from geoseg.model.card import ModelCard, NetworkSpec
+from geoseg.model.device import Backend
 
 if TYPE_CHECKING:
     import torch
@@ -20,10 +21,15 @@ __all__ = [
     "load_network",
     "network_stride_px",
     "predictor_identity",
+    "require_weights",
 ]
 
 # What builds the network and runs it: another release may round differently.
-_LIBRARIES: Final = ("torch", "segmentation-models-pytorch", "timm")
+_LIBRARIES: Final = {
+    "torch": ("torch", "segmentation-models-pytorch", "timm"),
+    "openvino": ("openvino",),
+    "onnxruntime": ("onnxruntime",),
+}
 _LONGEST_TEXT: Final = 200
 # What smp, timm and torch raise for arguments that make no network, or one too large.
 _BUILD_ERRORS: Final = (
@@ -46,13 +52,16 @@ _ALLOWED_ARGUMENTS = frozenset(
 )  # fmt: skip
 
 
-def predictor_identity(card: ModelCard) -> dict[str, Any]:
+def predictor_identity(card: ModelCard, backend: Backend) -> dict[str, Any]:
     """Return everything but the device that decides what a model gives, as JSON values.
 
     The card's part (``ModelCard.identity``) and the versions of the libraries that build
     and run the network. Nothing is imported or opened for it.
     """
-    return {**card.identity(), "libraries": {name: _version(name) for name in _LIBRARIES}}
+    facts = card.identity()
+    if backend != "torch":
+        facts["programs"] = [[p.kind, p.sha256] for p in card.programs]
+    return {**facts, "libraries": {name: _version(name) for name in _LIBRARIES[backend]}}
 
 
 @cache
@@ -126,12 +135,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return list(value) if isinstance(value, tuple) else value
 
 
-def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
-    """Build the card's network and load its weights, all of them or none.
+def require_weights(card: ModelCard, folder: Path) -> Path:
+    """Return the file of a card's weights.
 
     Raises:
-        ModelError: Weights missing, damaged, or not those of the card; or windows of the
-            card's stride do not fit the network.
+        ModelError: It is missing, damaged, or not that of the card.
     """
     path = folder / card.weights_file
     try:
@@ -149,6 +157,17 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
             f"(SHA-256 {found[:12]}..., expected {card.weights_sha256[:12]}...)"
         )
         raise ModelError(msg, hint="Copy or download the model folder again.")
+    return path
+
+
+def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
+    """Build the card's network and load its weights, all of them or none.
+
+    Raises:
+        ModelError: Weights missing, damaged, or not those of the card; or windows of the
+            card's stride do not fit the network.
+    """
+    path = require_weights(card, folder)
     network = build_network(card.network, len(card.bands))
     stride_px = network_stride_px(network)
     if card.stride_px % stride_px:

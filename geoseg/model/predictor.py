@@ -7,7 +7,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE_STEPS", "LabelBatch", "Pixels", "Predictor", "labels_from_scores"]
+from geoseg.errors import ModelError
+
+__all__ = [
+    "CONFIDENCE_STEPS",
+    "LabelBatch",
+    "Pixels",
+    "Predictor",
+    "labels_from_scores",
+    "not_finite_error",
+    "quantise",
+]
 
 CONFIDENCE_STEPS = 250
 """Confidence and scores 0..1 are stored as 0..250; 255 is nodata."""
@@ -62,3 +72,17 @@ def labels_from_scores(scores: NDArray[np.float32]) -> LabelBatch:
 def quantise(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return 0..1 as whole steps 0..250, halves to even."""
     return np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
+
+
+def not_finite_error(precision: str, pixels: Pixels) -> ModelError:
+    """Return the error of a network whose scores are NaN or infinite.
+
+    Without it such a pixel would quietly get some class.
+    """
+    msg = (
+        f"the network gives scores that are not finite in {precision} for pixel "
+        f"values {pixels.min():g} to {pixels.max():g}"
+    )
+    half = "Repeat with --precision fp32."
+    whole = "Its weights hold NaN or infinity, or the values are far outside its range."
+    return ModelError(msg, hint=whole if precision == "fp32" else half)

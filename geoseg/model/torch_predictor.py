@@ -20,7 +20,7 @@ from geoseg.model.device import Device
 from geoseg.model.focus import FocusedUnet, focused
 from geoseg.model.fold import folded
 from geoseg.model.network import load_network
-from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels
+from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels, not_finite_error
 
 __all__ = ["TorchPredictor", "load_predictor"]
 
@@ -167,16 +167,8 @@ class TorchPredictor:
             torch.mps.empty_cache()
 
     def _require_finite(self, values: torch.Tensor, pixels: Pixels) -> None:
-        """Raise ModelError for NaN or infinity; else a pixel would quietly get some class."""
-        if bool(torch.isfinite(values).all()):
-            return
-        msg = (
-            f"the network gives scores that are not finite in {self._precision} for pixel "
-            f"values {pixels.min():g} to {pixels.max():g}"
-        )
-        half = "Repeat with --precision fp32."
-        whole = "Its weights hold NaN or infinity, or the values are far outside its range."
-        raise ModelError(msg, hint=whole if self._precision == "fp32" else half)
+        if not bool(torch.isfinite(values).all()):
+            raise not_finite_error(self._precision, pixels)
 
     def _normalised(self, pixels: Pixels) -> torch.Tensor:
         """Return what the network sees, fp32 (n, band, row, col) on the device."""

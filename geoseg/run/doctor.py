@@ -214,11 +214,11 @@ def _devices(model: str) -> Iterator[Finding]:
         text = line(device) if device.available else f"not used: {line(device)}"
         yield _finding("devices", device.name, verdict, text)
     try:
-        _, card = find_model(model)
+        folder, card = find_model(model)
     except GeosegError:
         return  # the models' section says it
-    chosen = choose_device("auto", "auto", card)
-    yield _finding("devices", "auto", "info", f"{chosen.name}, {chosen.precision}")
+    chosen = choose_device("auto", "auto", card, folder)
+    yield _finding("devices", "auto", "info", chosen.text)
 
 
 def _models(model: str) -> Iterator[Finding]:

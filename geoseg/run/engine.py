@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from geoseg.memory import return_freed_pages
+from geoseg.model.loading import load_predictor
 from geoseg.model.network import predictor_identity
 from geoseg.model.predictor import Predictor
 from geoseg.raster.read import SceneReader
@@ -83,18 +84,19 @@ def load_model(plan: RunPlan) -> Predictor:
     Raises:
         ModelError: The weights are missing or damaged.
     """
-    from geoseg.model.torch_predictor import load_predictor  # noqa: PLC0415 - needs torch
-
     key = _model_key(plan)
     with _guard:
         if key not in _models:
-            _models[key] = load_predictor(plan.model_folder, plan.card, plan.device)
+            _models[key] = load_predictor(
+                plan.model_folder, plan.card, plan.device, threads=plan.workers
+            )
         return _models[key]
 
 
 def _model_key(plan: RunPlan) -> str:
     """Return all that tells one loaded model from another, as text."""
-    parts = [predictor_identity(plan.card), plan.device.name, plan.device.precision]
+    identity = predictor_identity(plan.card, plan.device.backend)
+    parts = [identity, asdict(plan.device), plan.workers]
     return json.dumps(parts, sort_keys=True)
 
 

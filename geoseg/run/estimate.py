@@ -59,7 +59,7 @@ class RunEstimate:
         height, width = tiling.window_shape
         return [
             ("scene", f"{plan.scene.label}: {grid.width} x {grid.height} px{step}"),
-            ("model", f"{plan.card.name}, {plan.device.name}, {plan.device.precision}"),
+            ("model", f"{plan.card.name}; {plan.device.text}"),
             ("blocks", f"{self.blocks} with {self.windows} windows of {width} x {height} px"),
             ("halo", f"{tiling.halo_px} px, {plan.stitch}; {self.redundancy:.2f} x the pixels"),
             ("time", f"about {_duration(self.seconds)} with {plan.workers} worker(s)"),

@@ -51,6 +51,7 @@ class PlanReady(Event):
     model: str
     device: str
     precision: str
+    backend: str
     blocks: int
     blocks_done: int
     """Blocks already finished by an interrupted run."""

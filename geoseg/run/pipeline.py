@@ -129,6 +129,7 @@ def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress
             model=plan.card.name,
             device=plan.device.name,
             precision=plan.device.precision,
+            backend=plan.device.backend,
             blocks=len(plan.blocks()),
             blocks_done=len(done),
             windows=plan.tiling.n_windows,

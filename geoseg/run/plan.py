@@ -170,7 +170,7 @@ class RunPlan:
             "nodata": self.scene.blank_value,
             "nodata_rule": self.nodata_rule,
             "value_range": self.value_range,
-            "model": predictor_identity(self.card),
+            "model": predictor_identity(self.card, self.device.backend),
             "steps": [scale.row_step, scale.col_step],
             "core_px": [tiling.core_height_px, tiling.core_width_px],
             "halo_px": tiling.halo_px,
@@ -178,6 +178,7 @@ class RunPlan:
             "aoi": self.aoi,
             "device": self.device.name.split(":")[0],
             "precision": self.device.precision,
+            "backend": self.device.backend,
             "layers": list(self.layers),
         }
 
@@ -196,7 +197,7 @@ def make_plan(options: RunOptions) -> RunPlan:
     check_value_range(scene, card, sample, mapped=options.value_range is not None)
     warnings += collar_warnings(scene, sample)
     aoi = _read_aoi(options.aoi, scene)
-    device = choose_device(options.device, options.precision, card)
+    device = choose_device(options.device, options.precision, card, folder, backend=options.backend)
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
     workers = options.workers or default_workers(device)
     tiling = _tiling(options, card, scale, device, workers)

@@ -153,6 +153,7 @@ def run_record(
         "parameters": {
             "device": plan.device.name,
             "precision": plan.device.precision,
+            "backend": plan.device.backend,
             "stitch": plan.stitch,
             "window_px": list(tiling.window_shape),
             "halo_px": tiling.halo_px,

@@ -77,7 +77,7 @@ def scene_item(
             **_projection(grid),
             "processing:lineage": (
                 f"Classified by geoseg with model {plan.card.name} "
-                f"({plan.device.precision} on {plan.device.name}, windows {_STITCHED[plan.stitch]})"
+                f"({plan.device.text}; windows {_STITCHED[plan.stitch]})"
             ),
             "processing:software": {"geoseg": __version__},
             "processing:datetime": now,

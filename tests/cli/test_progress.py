@@ -12,8 +12,8 @@ NAMES = ["[red]x[/red].tif", "[bold]", "[/]", ":smile:", "a\\\\[b]", "지붕 {0}
 
 def plan(name):
     return PlanReady(
-        scene=name, out=name, model=name, device="cpu", precision="fp32", blocks=4,
-        blocks_done=1, windows=4, window_px=(32, 64), halo_px=8, redundancy=1.0, output_px=100,
+        scene=name, out=name, model=name, device="cpu", precision="fp32", backend="torch",
+        blocks=4, blocks_done=1, windows=4, window_px=(32, 64), halo_px=8, redundancy=1.0, output_px=100,
     )  # fmt: skip
 
 

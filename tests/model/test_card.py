@@ -186,14 +186,15 @@ def test_the_identity_is_all_that_decides_a_pixel() -> None:
         "weights_sha256": "0" * 64,
         "legend": legend_of(3, first=1),
     }
-    found = [predictor_identity(card)]
-    found += [predictor_identity(replace(card, **{k: v})) for k, v in changes.items()]
+    found = [predictor_identity(card, "torch")]
+    found += [predictor_identity(replace(card, **{k: v}), "torch") for k, v in changes.items()]
+    found += [predictor_identity(card, name) for name in ("openvino", "onnxruntime")]
     texts = [json.dumps(entry, sort_keys=True) for entry in found]
     assert len(set(texts)) == len(texts)
     assert found[0]["libraries"]["torch"]
     for name in ("title", "description", "license", "facts"):
         told = replace(card, **{name: {"a": 1} if name == "facts" else "other words"})
-        assert predictor_identity(told) == found[0]
+        assert predictor_identity(told, "torch") == found[0]
 
 
 @pytest.mark.parametrize("name", WRONG)

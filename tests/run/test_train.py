@@ -122,7 +122,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_folder_holds_card_weights_report_and_numbers(trained: Path) -> None:
     card = read_card(trained)
     assert sorted(p.name for p in trained.iterdir()) == [
-        "card.json", "model.safetensors", "report.html", "training.json"
+        "card.json", "labels.onnx", "model.safetensors", "report.html", "scores.onnx",
+        "training.json",
     ]  # fmt: skip
     assert [(c.class_id, c.name) for c in card.legend] == [(2, "field"), (9, "wood")]
     assert card.bands == ("red", "green", "blue")

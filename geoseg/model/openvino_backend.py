@@ -1,0 +1,76 @@
+"""Run a program with OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError, OutOfDeviceMemoryError
+
+__all__ = ["compile_program"]
+
+_PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16"}
+_LONGEST_TEXT: Final = 200
+_NO_MEMORY: Final = ("bad_alloc", "not enough memory", "can't allocate", "cannot allocate")
+
+
+def compile_program(
+    path: Path, precision: str, *, streams: int
+) -> Callable[[NDArray[np.float32]], list[NDArray[Any]]]:
+    """Return a function from pixels (n, band, row, col) to the program's outputs.
+
+    It may be called from ``streams`` threads at a time; each call computes with one thread.
+    Two windows side by side are faster than two threads on one, and what a window gives
+    depends neither on its neighbours nor on their number.
+
+    Raises:
+        ModelError: The file is no program.
+    """
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams,
+        # Other runs on the machine would be pinned to the same cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+    try:
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(path), "CPU", options)
+    except RuntimeError as error:
+        msg = f"OpenVINO cannot read {path}: {_first_line(error)}"
+        raise ModelError(msg, hint="Make the folder anew, or use --backend torch.") from error
+    own = threading.local()
+
+    def run(pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
+        request = getattr(own, "request", None)
+        if request is None:
+            request = own.request = compiled.create_infer_request()
+        try:
+            # Copied: the next call of this thread would write into the same memory.
+            results = request.infer({0: pixels}, share_inputs=True)
+        except RuntimeError as error:
+            raise _failure(error, pixels) from error
+        return [results[output] for output in compiled.outputs]
+
+    return run
+
+
+def _failure(error: RuntimeError, pixels: NDArray[np.float32]) -> Exception:
+    n, _, height, width = pixels.shape
+    if any(phrase in str(error).lower() for phrase in _NO_MEMORY):
+        msg = f"cpu has no memory left for {n} x {height} x {width} px"
+        return OutOfDeviceMemoryError(msg, hint="Give it smaller windows with --window-px.")
+    msg = f"the network fails on a window of {width} x {height} px: {_first_line(error)}"
+    return ModelError(msg, hint="It may need larger windows (--window-px), or --backend torch.")
+
+
+def _first_line(error: Exception) -> str:
+    """Return the last line of OpenVINO's report; the first ones name its source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:_LONGEST_TEXT]
