@@ -33,6 +33,9 @@ _COMMANDS: Final = {
     "train": ("geoseg.cli.train", "train_command", "Train a model on labelled scenes."),
     "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
     "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
+    "bench": (
+        "geoseg.cli.bench", "bench_command", "Measure speed beside the bare network's.",
+    ),
     "doctor": ("geoseg.cli.doctor", "doctor_command", "Check this installation."),
     "completion": ("geoseg.cli.completion", "completion_command", "Print shell completion."),
 }  # fmt: skip

@@ -38,6 +38,10 @@ _CPUINFO: Final = Path("/proc/cpuinfo")
 # What the drivers of NVIDIA (also under Windows' Linux) and AMD make; without any of them
 # torch finds no GPU either.
 _GPU_NODES: Final = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_MEMORY_SHARE: Final = {
+    ("torch", "bf16"): 0.6, ("torch", "fp16"): 0.6,
+    ("openvino", "fp32"): 0.95, ("openvino", "bf16"): 0.5,
+}  # fmt: skip
 _PROGRAM_BACKENDS: Final = ("openvino", "onnxruntime")
 
 
@@ -56,6 +60,14 @@ class Device:
     def is_cpu(self) -> bool:
         """True for the CPU, where several windows run side by side, a thread each."""
         return self.name == "cpu"
+
+    def bytes_per_px(self, card: ModelCard) -> float:
+        """Return about what a forward pass takes per window pixel.
+
+        The card knows it for torch in fp32; the other shares were measured on U-Nets.
+        """
+        share = _MEMORY_SHARE.get((self.backend, self.precision), 1.0)
+        return card.activation_bytes_per_px * share
 
     @property
     def text(self) -> str:
@@ -222,5 +234,5 @@ def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
     import torch  # noqa: PLC0415 - 1.2 s
 
     free_bytes, _ = torch.cuda.mem_get_info(device.name)
-    each = card.activation_bytes_per_px * window_px
+    each = device.bytes_per_px(card) * window_px
     return int(min(max(free_bytes * 0.5 // each, 1), 16))

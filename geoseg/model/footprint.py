@@ -15,7 +15,7 @@ from geoseg.memory import peak_memory_bytes, return_freed_pages
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device
 
-__all__ = ["activation_bytes_per_px"]
+__all__ = ["activation_bytes_per_px", "peak_device_bytes"]
 
 _SIDE_PX = 1024
 _SMALL_PX = 128
@@ -39,6 +39,15 @@ def activation_bytes_per_px(folder: Path, card: ModelCard) -> float:
     except BrokenProcessPool as error:
         msg = "the process that measured the network's memory was killed, probably for want of it"
         raise OutOfDeviceMemoryError(msg, hint="Use a machine with more memory.") from error
+
+
+def peak_device_bytes(device: Device) -> int | None:
+    """Return the most memory that this process has held on a CUDA device; None elsewhere."""
+    if not device.name.startswith("cuda"):
+        return None
+    import torch  # noqa: PLC0415 - 1.2 s
+
+    return int(torch.cuda.max_memory_allocated(device.name))
 
 
 def _measured(folder: Path, card: ModelCard) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset13
 
 from geoseg.errors import ModelError, OutOfDeviceMemoryError
 
@@ -39,6 +41,7 @@ def compile_program(
         # Other runs on the machine would be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
     }
+    _prepare_bindings()
     try:
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(path), "CPU", options)
@@ -59,6 +62,20 @@ def compile_program(
         return [results[output] for output in compiled.outputs]
 
     return run
+
+
+@cache
+def _prepare_bindings() -> None:
+    """Run a network of one layer, alone, before threads run any.
+
+    OpenVINO's bindings fill tables of types on first use, under a lock of C++ and with
+    Python's in the hand. Two threads whose first calls meet wait for each other for ever.
+    """
+    image = opset13.parameter([1], np.float32)
+    outputs = [opset13.relu(image), opset13.convert(image, np.uint8)]
+    request = openvino.Core().compile_model(openvino.Model(outputs, [image]), "CPU")
+    results = request.create_infer_request().infer({0: np.zeros(1, np.float32)}, share_inputs=True)
+    _ = [np.asarray(results[output]) for output in request.outputs]
 
 
 def _failure(error: RuntimeError, pixels: NDArray[np.float32]) -> Exception:

@@ -125,6 +125,6 @@ def _window_seconds(plan: RunPlan) -> float:
 def _worker_bytes(plan: RunPlan) -> float:
     """Return what one block in flight takes: activations, pixels, layers."""
     window_px = math.prod(plan.tiling.window_shape)
-    on_host = window_px * plan.card.activation_bytes_per_px if plan.device.is_cpu else 0.0
+    on_host = window_px * plan.device.bytes_per_px(plan.card) if plan.device.is_cpu else 0.0
     block_px = plan.tiling.block_rows * plan.tiling.block_cols * window_px
     return on_host * plan.batch_size + block_px * (3 * len(plan.bands) + 8)

@@ -67,6 +67,8 @@ class RunResult:
     """Counts and stage times."""
     n_polygons: int | None
     """Number of polygons; None where none were asked for."""
+    finish_s: dict[str, float]
+    """Seconds of each stage after the blocks."""
     elapsed_s: float
     """Wall-clock seconds."""
 
@@ -255,6 +257,7 @@ def _finish(
         classes=shares,
         totals=totals,
         n_polygons=n_polygons,
+        finish_s=finish_s,
         elapsed_s=elapsed_s,
     )
 

@@ -35,10 +35,11 @@ __all__ = ["RunPlan", "make_plan"]
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
 _SMALL_CORE_PX: Final = 512
-_CORE_PX: Final = {"cpu": 1024, "gpu": 2048}
+_CORE_PX: Final = {"cpu": 1536, "gpu": 2048}
 # What one forward pass may take of the memory. It sets the window, and the window must
-# not depend on the machine, or two machines would give different maps.
-_WINDOW_BYTES: Final = {"cpu": 300e6, "gpu": 4e9}
+# not depend on the machine, or two machines would give different maps. OpenVINO comes
+# without torch, which holds as much before the first window.
+_WINDOW_BYTES: Final = {"cpu": 300e6, "gpu": 4e9, "openvino": 520e6}
 _SMALLEST_CORE_PX: Final = 256
 
 
@@ -307,8 +308,8 @@ def _max_core_px(
             raise OptionError(msg, hint=f"Use at least {2 * halo + stride}.")
         return core
     kind = "cpu" if device.is_cpu else "gpu"
-    bytes_per_px = card.activation_bytes_per_px * (1.0 if device.precision == "fp32" else 0.6)
-    affordable = math.isqrt(int(_WINDOW_BYTES[kind] / bytes_per_px)) - 2 * halo
+    budget = _WINDOW_BYTES["openvino" if device.backend == "openvino" else kind]
+    affordable = math.isqrt(int(budget / device.bytes_per_px(card))) - 2 * halo
     largest = max(min(affordable, _CORE_PX[kind]), _SMALLEST_CORE_PX)
     # Small scenes are cut finer than memory asks for, to keep all cores busy.
     if scale.model_height * scale.model_width <= _SMALL_SCENE_PX:

@@ -17,8 +17,8 @@ from geoseg.version import __version__
 __all__ = ["ClassShare", "RunTotals", "run_record", "total"]
 
 _LIBRARIES = (
-    "torch", "segmentation-models-pytorch", "rasterio", "numpy", "shapely", "geopandas",
-    "pyogrio", "pyproj", "dask", "distributed",
+    "openvino", "onnxruntime", "torch", "segmentation-models-pytorch", "rasterio", "numpy",
+    "shapely", "geopandas", "pyogrio", "pyproj", "dask", "distributed",
 )  # fmt: skip
 
 
