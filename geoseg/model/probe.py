@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoseg.cores import usable_cores
 from geoseg.errors import ModelError
 from geoseg.model.card import read_card
 from geoseg.model.device import cpu_bf16_feature
@@ -66,15 +67,9 @@ def _cpu() -> DeviceFacts:
         name="cpu",
         available=True,
         description=f"{_processor()}, {instructions}" + (f", {feature}" if feature else ""),
-        cores=_usable_cores(),
+        cores=usable_cores(),
         bf16=feature is not None,
     )
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

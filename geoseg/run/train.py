@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.evaluation import Evaluation
+from geoseg.cores import usable_cores
 from geoseg.errors import ModelError, OptionError, RunInterruptedError
 from geoseg.grid.window import Window
 from geoseg.model.card import BandScaling, ModelCard
@@ -278,7 +279,6 @@ def _settings(
 ) -> FitSettings:
     """Decide how many batches there are; an interrupted training keeps its number."""
     from geoseg.training.fit import FitSettings  # noqa: PLC0415 - torch
-    from geoseg.training.network import default_threads  # noqa: PLC0415
 
     options = plan.options
     first = FitSettings(
@@ -294,7 +294,7 @@ def _settings(
         patience=options.patience,
         device=device[0],
         half=device[1],
-        threads=options.threads or default_threads(),
+        threads=options.threads or usable_cores(),
         overlap=plan.overlap,
     )
     path = store.pieces / _STEPS_NAME

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from geoseg.model.card import ModelCard, NetworkSpec
 from geoseg.model.device import cpu_bf16_feature
 from geoseg.model.network import build_network, load_network
 
-__all__ = ["choose_training_device", "default_threads", "fresh_network", "seconds_per_step"]
+__all__ = ["choose_training_device", "fresh_network", "seconds_per_step"]
 
 _AMPERE = (8, 0)
 _TIMED = 3
@@ -112,13 +111,6 @@ def choose_training_device(name: str, precision: str) -> tuple[str, bool]:
     if chosen.startswith("cuda"):
         return chosen, torch.cuda.get_device_capability(chosen) >= _AMPERE
     return chosen, chosen == "cpu" and cpu_bf16_feature() is not None
-
-
-def default_threads() -> int:
-    """Return one thread per core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def seconds_per_step(step: Callable[[], object]) -> float:
