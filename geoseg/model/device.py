@@ -15,13 +15,15 @@ __all__ = [
     "auto_batch_size",
     "choose_device",
     "cpu_bf16_feature",
+    "is_bf16_fast",
+    "resolve_device",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
 # bf16 may be chosen without being asked for only where it changes this little.
 _BF16_AGREEMENT = 0.999
-_AMPERE = (8, 0)
+_AMPERE = (8, 0)  # the first CUDA generation with bf16
 # In the order of speed; the first that the processor has is worth naming.
 _BF16_FEATURES = ("amx_bf16", "avx512_bf16", "bf16")
 
@@ -47,6 +49,19 @@ def choose_device(name: str, precision: str, card: ModelCard) -> Device:
     Raises:
         OptionError: The device is not there, or cannot compute in that precision.
     """
+    chosen = resolve_device(name)
+    return Device(name=chosen, precision=_precision(chosen, precision, card))
+
+
+def resolve_device(name: str) -> str:
+    """Return torch's name of a device: ``cpu``, ``cuda:N`` or ``mps``.
+
+    Args:
+        name: One of these, ``cuda`` for the first, or ``auto`` for the fastest.
+
+    Raises:
+        OptionError: The device is not there.
+    """
     import torch  # noqa: PLC0415 - 1.2 s
 
     chosen = _auto_device() if name == "auto" else name
@@ -65,7 +80,7 @@ def choose_device(name: str, precision: str, card: ModelCard) -> Device:
     elif chosen != "cpu":
         msg = f"device {name!r} is unknown; expected auto, cpu, cuda, cuda:N or mps"
         raise OptionError(msg)
-    return Device(name=chosen, precision=_precision(chosen, precision, card))
+    return chosen
 
 
 def _auto_device() -> str:
@@ -77,8 +92,6 @@ def _auto_device() -> str:
 
 
 def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
-    import torch  # noqa: PLC0415 - 1.2 s
-
     if wanted != "auto":
         if wanted == "fp16" and device == "cpu":
             msg = "fp16 on the CPU is slower than fp32 and less exact"
@@ -86,11 +99,16 @@ def _precision(device: str, wanted: str, card: ModelCard) -> Precision:
         return cast("Precision", wanted)
     if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT:
         return "fp32"
+    return "bf16" if is_bf16_fast(device) else "fp32"
+
+
+def is_bf16_fast(device: str) -> bool:
+    """Tell whether a device of torch's has bf16 in hardware."""
+    import torch  # noqa: PLC0415 - 1.2 s
+
     if device.startswith("cuda"):
-        return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "fp32"
-    if device == "cpu":
-        return "bf16" if cpu_bf16_feature() else "fp32"
-    return "fp32"
+        return torch.cuda.get_device_capability(device) >= _AMPERE
+    return device == "cpu" and cpu_bf16_feature() is not None
 
 
 def cpu_bf16_feature() -> str | None:

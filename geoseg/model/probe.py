@@ -11,14 +11,13 @@ from pathlib import Path
 from geoseg.cores import usable_cores
 from geoseg.errors import ModelError
 from geoseg.model.card import read_card
-from geoseg.model.device import cpu_bf16_feature
+from geoseg.model.device import cpu_bf16_feature, is_bf16_fast
 from geoseg.model.network import file_sha256
 from geoseg.model.registry import bundled_models
 
 __all__ = ["DeviceFacts", "ModelState", "check_bundled_models", "check_model", "probe_devices"]
 
 _CPUINFO = Path("/proc/cpuinfo")
-_AMPERE = (8, 0)  # the first CUDA generation with bf16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ def _cuda_device(index: int) -> DeviceFacts:
         f"CUDA {torch.version.cuda}",
         memory_bytes=total,
         free_bytes=free,
-        bf16=(major, minor) >= _AMPERE,
+        bf16=is_bf16_fast(f"cuda:{index}"),
     )
 
 

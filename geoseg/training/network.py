@@ -9,15 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from geoseg.errors import OptionError
 from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec
-from geoseg.model.device import cpu_bf16_feature
+from geoseg.model.device import is_bf16_fast, resolve_device
 from geoseg.model.network import build_network, load_network
 
 __all__ = ["choose_training_device", "fresh_network", "seconds_per_step"]
 
-_AMPERE = (8, 0)
 _TIMED = 3
 
 
@@ -90,27 +88,8 @@ def choose_training_device(name: str, precision: str) -> tuple[str, bool]:
     Raises:
         OptionError: The device is not there.
     """
-    chosen = name
-    if name == "auto":
-        chosen = "cuda:0" if torch.cuda.is_available() else "cpu"
-        if chosen == "cpu" and torch.backends.mps.is_available():
-            chosen = "mps"
-    if chosen == "cuda":
-        chosen = "cuda:0"
-    index = chosen.removeprefix("cuda:")
-    is_there = (
-        chosen == "cpu"
-        or (chosen == "mps" and torch.backends.mps.is_available())
-        or (chosen != index and index.isdigit() and int(index) < torch.cuda.device_count())
-    )
-    if not is_there:
-        msg = f"there is no device {name}"
-        raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
-    if precision != "auto":
-        return chosen, precision == "bf16"
-    if chosen.startswith("cuda"):
-        return chosen, torch.cuda.get_device_capability(chosen) >= _AMPERE
-    return chosen, chosen == "cpu" and cpu_bf16_feature() is not None
+    chosen = resolve_device(name)
+    return chosen, is_bf16_fast(chosen) if precision == "auto" else precision == "bf16"
 
 
 def seconds_per_step(step: Callable[[], object]) -> float:
