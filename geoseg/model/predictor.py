@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE_STEPS", "LabelBatch", "Pixels", "Predictor", "labels_from_scores"]
+__all__ = [
+    "CONFIDENCE_STEPS",
+    "LabelBatch",
+    "Pixels",
+    "Predictor",
+    "labels_from_scores",
+    "quantise",
+]
 
 CONFIDENCE_STEPS = 250
 """Confidence and scores 0..1 are stored as 0..250; 255 is nodata."""
@@ -59,6 +66,6 @@ def labels_from_scores(scores: NDArray[np.float32]) -> LabelBatch:
     return LabelBatch(channel, quantise(best))
 
 
-def quantise(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+def quantise(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Return 0..1 as whole steps 0..250, halves to even."""
     return np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
