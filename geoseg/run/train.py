@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainResult", "crop_plan", "train"]
 
-CHECKPOINT_NAME: Final = "checkpoint.pt"
 _STEPS_NAME: Final = "steps.json"
 _LOOKS: Final = 20
 _LEAST_LOOK: Final = 10
@@ -91,6 +90,7 @@ def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
         GeosegError: In one line what is wrong and what to do; nothing is half-written.
     """
     from geoseg.model.importing import require_free  # noqa: PLC0415 - torch
+    from geoseg.training.fit import CHECKPOINT_NAME  # noqa: PLC0415
     from geoseg.training.network import choose_training_device  # noqa: PLC0415
 
     out = options.out.absolute()
