@@ -68,4 +68,5 @@ def labels_from_scores(scores: NDArray[np.float32]) -> LabelBatch:
 
 def quantise(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Return 0..1 as whole steps 0..250, halves to even."""
-    return np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
+    steps: NDArray[np.uint8] = np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
+    return steps
