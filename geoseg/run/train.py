@@ -517,7 +517,7 @@ def _square_of(scene: TrainScene, side_px: int, offset: NDArray[np.float32]) -> 
         return []
     window = Window((height - side_px) // 2, (width - side_px) // 2, side_px, side_px)
     with SceneReader(scene.scene, scene.bands, "any") as reader:
-        values, valid = read_model_window(reader, scene.scale, window, (None, (0.0, 1.0)))
+        values, valid = read_model_window(reader, scene.scale, window)
     return [filled(values, valid, offset)] if valid.mean() > _MOSTLY else []
 
 
