@@ -109,8 +109,7 @@ def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], 
     places = _places(cells, side)
     full = side + 2 * MARGIN_PX
     n_bands, n_classes = len(plan.band_names), len(plan.legend)
-    kinds = {scene.scene.dtypes[b - 1] for scene in plan.scenes for b in scene.bands}
-    kind = np.dtype(np.uint8 if kinds == {"uint8"} else np.float32)
+    kind = np.dtype(np.uint8 if all(s.is_8bit for s in plan.scenes) else np.float32)
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "pixels": ((len(places), n_bands, full, full), kind),
         "valid": ((len(places), full, full), np.dtype(np.bool_)),
@@ -170,7 +169,7 @@ def _read(
     whole = core.expand(MARGIN_PX)
     grid = Window(0, 0, scene.scale.model_height, scene.scale.model_width)
     seen, own = whole.intersect(grid), core.intersect(grid)
-    values, mask = read_model_window(reader, scene.scale, seen, (None, (0.0, 1.0)))
+    values, mask = read_model_window(reader, scene.scale, seen)
     place = seen.within(whole)
     pixels = np.zeros((len(values), *whole.shape), values.dtype)
     valid = np.zeros(whole.shape, np.bool_)
@@ -178,14 +177,9 @@ def _read(
     pixels[(slice(None), *place)], valid[place] = np.where(mask, values, 0), mask
     labels[own.within(whole)] = read_labels(own)
     labels[~valid] = 0
-    if pixels.dtype == np.float32 and _is_uint8(scene):
+    if pixels.dtype == np.float32 and scene.is_8bit:
         pixels = np.rint(pixels).astype(np.uint8)  # resampled 8-bit pixels
     return pixels, valid, labels
-
-
-def _is_uint8(scene: TrainScene) -> bool:
-    """Tell whether all bands that are read hold bytes."""
-    return all(scene.scene.dtypes[b - 1] == "uint8" for b in scene.bands)
 
 
 def _labelled_cells(plan: TrainPlan, scene: TrainScene) -> NDArray[np.int64]:

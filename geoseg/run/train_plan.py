@@ -51,6 +51,11 @@ class TrainScene:
     """What is known of it."""
 
     @property
+    def is_8bit(self) -> bool:
+        """True where all bands that the model sees hold bytes."""
+        return all(self.scene.dtypes[b - 1] == "uint8" for b in self.bands)
+
+    @property
     def pair(self) -> TrainPair:
         """Image and labels as they were named."""
         return self.labels.pair
@@ -328,9 +333,6 @@ def require_bands(plan: TrainPlan) -> None:
     Raises:
         MismatchError: Some are 8-bit and some are not.
     """
-    kinds = {
-        all(scene.scene.dtypes[b - 1] == "uint8" for b in scene.bands) for scene in plan.scenes
-    }
-    if len(kinds) > 1:
+    if len({scene.is_8bit for scene in plan.scenes}) > 1:
         msg = "some scenes are 8-bit and some are not, so their values do not mean the same"
         raise MismatchError(msg, hint="Bring them to one range first, e.g. gdal_translate -scale.")
