@@ -17,6 +17,8 @@ from geoseg.model.network import build_network, load_network
 __all__ = ["choose_training_device", "fresh_network", "seconds_per_step"]
 
 _TIMED = 3
+_HEADS = ("segmentation_head.", "heads.")
+"""Where smp and ``Fcn`` keep the layers with one row per class."""
 
 
 def fresh_network(
@@ -50,36 +52,38 @@ def fresh_network(
     folder, card = start
     old = load_network(card, folder).state_dict()
     own = network.state_dict()
-    names = [c.name.casefold() for c in card.legend]
-    pairs = [
-        (k, names.index(c.name.casefold()))
-        for k, c in enumerate(legend)
-        if c.name.casefold() in names and card.network.n_outputs == len(card.legend)
-    ]
+    rows = _shared_classes(legend, card)
     left = []
     with torch.no_grad():
         for name, tensor in own.items():
             found = old.get(name)
-            if (
-                found is not None
-                and found.shape == tensor.shape
-                and not _is_head(tensor, len(legend), len(card.legend), name)
-            ):
-                tensor.copy_(found)
-                continue
-            if found is not None and found.shape[1:] == tensor.shape[1:] and pairs:
-                for new, before in pairs:
-                    tensor[new].copy_(found[before])
-                if len(pairs) == len(legend):
-                    continue
-            left.append(name)
+            if name.startswith(_HEADS) and tensor.shape[:1] == (len(legend),):
+                is_whole = found is not None and _copy_rows(tensor, found, rows)
+            else:
+                is_whole = found is not None and found.shape == tensor.shape
+                if is_whole:
+                    tensor.copy_(found)
+            if not is_whole:
+                left.append(name)
     return network, left
 
 
-def _is_head(tensor: torch.Tensor, n_new: int, n_old: int, name: str) -> bool:
-    """Tell whether a tensor holds one row per class."""
-    of_head = "segmentation_head" in name or name.startswith("heads.")
-    return of_head and tensor.ndim > 0 and len(tensor) == n_new and n_old == n_new
+def _shared_classes(legend: Legend, card: ModelCard) -> dict[int, int]:
+    """Return the new channel and the old one of each class that both know by name."""
+    if card.network.n_outputs != len(card.legend):
+        return {}
+    before = {c.name.casefold(): k for k, c in enumerate(card.legend)}
+    own = {k: c.name.casefold() for k, c in enumerate(legend)}
+    return {k: before[name] for k, name in own.items() if name in before}
+
+
+def _copy_rows(tensor: torch.Tensor, found: torch.Tensor, rows: dict[int, int]) -> bool:
+    """Copy the rows of shared classes; tell whether that is all of the tensor."""
+    if found.shape[1:] != tensor.shape[1:]:
+        return False
+    for new, before in rows.items():
+        tensor[new].copy_(found[before])
+    return len(rows) == len(tensor)
 
 
 def choose_training_device(name: str, precision: str) -> tuple[str, bool]:
