@@ -136,7 +136,7 @@ def test_the_folder_holds_card_weights_report_and_numbers(trained: Path) -> None
     numbers = json.loads((trained / "training.json").read_text())
     assert len(numbers["curve"]) > 10
     page = (trained / "report.html").read_text()
-    assert "Reliability" in page or "Confidence" in page
+    assert page.count('aria-label="Reliability diagram"') == 2  # validation and test
     assert page.count("data:image/png;base64,") >= 3
 
 
