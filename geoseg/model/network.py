@@ -1,4 +1,4 @@
-"""Build an smp network from its card and load weights strictly; the only user of smp."""
+"""Build the network that a card names and load its weights strictly."""
 
 from __future__ import annotations
 
