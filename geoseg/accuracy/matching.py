@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
+from geoseg.legend import whole_number
 
-__all__ = ["Matching", "parse_match", "whole_number"]
+__all__ = ["Matching", "parse_match"]
 
 _LISTED = 12
-_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0+)?")
+_LARGEST = np.iinfo(np.int64).max
 
 
 def parse_match(text: str | None) -> dict[str, str]:
@@ -80,7 +80,8 @@ class Matching:
 
     def _found(self, text: str) -> int | None:
         number = whole_number(text)
-        if number is not None and (number in self.names or self.any_number):
+        is_id = number is not None and abs(number) <= _LARGEST
+        if is_id and (number in self.names or self.any_number):
             return number
         for class_id, name in self.names.items():
             if name.casefold() == text.casefold():
@@ -118,8 +119,3 @@ class Matching:
         if len(numbers):
             found[valid], known[valid] = table[place], kept[place]
         return found, known
-
-
-def whole_number(text: str) -> int | None:
-    """Return the number that a text is, 3.0 as 3; None for anything else."""
-    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None

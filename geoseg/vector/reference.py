@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.legend import whole_number
 from geoseg.vector.aoi import near_scene, reprojected
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
         geometries=() if is_points else tuple(shapely.geometry.mapping(s) for s in shapes),
         bounds=shapely.bounds(shapes),
         points=shapely.get_coordinates(shapes) if is_points else None,
-        strata=tuple(_stratum(v) for v in frame["stratum"]) if "stratum" in frame else (),
+        strata=tuple(whole_number(_text(v)) for v in frame["stratum"])
+        if "stratum" in frame
+        else (),
     )
 
 
@@ -150,11 +152,6 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever a column holds
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
-
-
-def _stratum(value: Any) -> int | None:  # noqa: ANN401
-    text = _text(value)
-    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
 
 
 def write_points(
