@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from geoseg.errors import ModelError
 
-__all__ = ["Legend", "LegendClass", "found_legend", "whole_number"]
+__all__ = ["MAX_CLASS_ID", "Legend", "LegendClass", "found_legend", "whole_number"]
 
 _PALETTE = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f",

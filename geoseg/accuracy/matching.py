@@ -50,6 +50,10 @@ class Matching:
     """What the reference calls its own numbers."""
     any_number: bool = False
     """The map has no names: every number is a class, also one that the map missed."""
+    source: str = "the reference"
+    """What messages call the reference ..."""
+    target: str = "the map"
+    """... and the map."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean two things."""
@@ -58,7 +62,7 @@ class Matching:
                 continue
             if name.casefold() != self.names[value].casefold():
                 ours = self.names[value]
-                msg = f"class {value} is {ours!r} in the map and {name!r} in the reference"
+                msg = f"class {value} is {ours!r} in {self.target} and {name!r} in {self.source}"
                 raise MismatchError(msg, hint=f"Say what it is: --match {value}=CLASS.")
 
     def class_id(self, value: int | str) -> int | None:
@@ -75,8 +79,28 @@ class Matching:
         for called in (text, name):
             if called is not None and called in self.told:
                 told = self.told[called]
-                return self._known((told,), told) if told else None
-        return self._known((text,) if name is None else (text, name), text)
+                return self.named(told) if told else None
+        for each in (text,) if name is None else (text, name):
+            found = self._found(each)
+            if found is not None:
+                return found
+        msg = f"{(name or text)!r} in {self.source} is no class of {self.target}"
+        msg += f" ({self._listing()})"
+        raise MismatchError(
+            msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
+        )
+
+    def named(self, text: str) -> int:
+        """Return the map's class id for an id or a name of the map.
+
+        Raises:
+            MismatchError: The map has no such class.
+        """
+        found = self._found(text)
+        if found is None:
+            msg = f"--match names {text!r}, which is no class of {self.target} ({self._listing()})"
+            raise MismatchError(msg, hint="On the right side stands a class, by its id or name.")
+        return found
 
     def _found(self, text: str) -> int | None:
         number = whole_number(text)
@@ -88,17 +112,8 @@ class Matching:
                 return class_id
         return None
 
-    def _known(self, called: tuple[str, ...], text: str) -> int:
-        """Return the class that is called one of these, first come, first served."""
-        for each in called:
-            found = self._found(each)
-            if found is not None:
-                return found
-        listing = ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
-        msg = f"the reference says {called[-1]!r}, which is no class of the map ({listing})"
-        raise MismatchError(
-            msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
-        )
+    def _listing(self) -> str:
+        return ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
 
     def class_ids(
         self, values: NDArray[np.int64], valid: NDArray[np.bool_]

@@ -61,14 +61,15 @@ def shift_px(other: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:
 
 @contextmanager
 def aligned_reader(
-    raster: ClassRaster, grid: PixelGrid, *, resample: bool
+    raster: ClassRaster, grid: PixelGrid, *, resample: bool, target: str = "the map"
 ) -> Iterator[ReadClasses]:
     """Yield a function that reads windows of ``grid`` from a raster, whatever its own grid.
 
     Args:
         raster: What is read.
-        grid: The grid of the map it is compared with.
+        grid: The grid of the map that it is compared with, or of the scene that it labels.
         resample: Let the nearest pixel stand where the grids have no common lattice.
+        target: What messages call the owner of ``grid``.
 
     Raises:
         MismatchError: They have none, and ``resample`` is False.
@@ -80,12 +81,12 @@ def aligned_reader(
         return
     if not resample:
         why = _difference(raster, grid)
-        msg = f"the pixels of {raster.scene.label} are not those of the map: {why}"
+        msg = f"the pixels of {raster.scene.label} are not those of {target}: {why}"
         raise MismatchError(
             msg, hint="Add --align nearest to take the nearest pixel, or warp it yourself first."
         )
     if raster.scene.grid.crs is None or grid.crs is None:
-        msg = f"{raster.scene.label} or the map has no CRS, so they cannot be aligned"
+        msg = f"{raster.scene.label} or {target} has no CRS, so they cannot be aligned"
         raise MismatchError(msg, hint="Assign one with gdal_edit -a_srs.")
     with gdal_env(), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
@@ -95,7 +96,7 @@ def aligned_reader(
             add_alpha=source.nodata is None and raster.scene.alpha_band is None,
         )  # fmt: skip
     try:
-        yield lambda window: _warped(warped, raster, window)
+        yield lambda window: _warped(warped, raster, window, f"its pixels on the grid of {target}")
     finally:
         warped.close()
         source.close()
@@ -129,9 +130,14 @@ def _shifted(
     return ClassPixels(values, valid)
 
 
-def _warped(warped: Any, raster: ClassRaster, window: Window) -> ClassPixels:  # noqa: ANN401
+def _warped(
+    warped: Any,  # noqa: ANN401 - rasterio has no types
+    raster: ClassRaster,
+    window: Window,
+    what: str,
+) -> ClassPixels:
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with gdal_env(), mapped_read_errors(raster.scene.label, "its pixels on the map's grid"):
+    with gdal_env(), mapped_read_errors(raster.scene.label, what):
         values = warped.read(raster.band, window=part)
         valid = warped.read_masks(raster.band, window=part) != 0
     return ClassPixels(np.where(valid, values, 0).astype(np.int64), valid)

@@ -59,19 +59,22 @@ class ConfidenceRaster:
     """See ``scale``."""
 
 
-def open_class_raster(address: str, band: int | None) -> ClassRaster:
+def open_class_raster(
+    address: str, band: int | None, *, flag: str | None = "--band"
+) -> ClassRaster:
     """Read the header of a class raster.
 
     Args:
         address: Path or URL.
         band: 1-based band; may be left out where there is one.
+        flag: What messages name to choose another band; None where there is no such flag.
 
     Raises:
         SceneError: No raster, or a band of other than whole numbers.
         OptionError: Several bands and none chosen, or one that is not there.
     """
     scene = open_scene(address)
-    chosen = _choose_band(scene, band)
+    chosen = _choose_band(scene, band, flag)
     kind = np.dtype(scene.dtypes[chosen - 1]).kind
     if kind not in "iu":
         msg = f"{scene.label} holds {scene.dtypes[chosen - 1]} values, expected whole class numbers"
@@ -80,7 +83,7 @@ def open_class_raster(address: str, band: int | None) -> ClassRaster:
     return ClassRaster(scene=scene, band=chosen, names=names, colours=colours)
 
 
-def _choose_band(scene: Scene, band: int | None) -> int:
+def _choose_band(scene: Scene, band: int | None, flag: str | None) -> int:
     data = [i for i in range(1, scene.n_bands + 1) if i != scene.alpha_band]
     if band is None and len(data) == 1:
         return data[0]
@@ -89,9 +92,14 @@ def _choose_band(scene: Scene, band: int | None) -> int:
     listing = ", ".join(f"{i} {scene.band_names[i - 1]}" for i in data)
     if band is None:
         msg = f"{scene.label} has {len(data)} bands ({listing}), a class map is one"
-        raise OptionError(msg, hint="Say which one holds the classes, e.g. --band 1.")
+        hint = (
+            "Save the band that holds the classes as a file of its own, e.g. gdal_translate -b 1."
+        )
+        if flag is not None:
+            hint = f"Say which one holds the classes, e.g. {flag} 1."
+        raise OptionError(msg, hint=hint)
     msg = f"{scene.label} has no band {band}; it has {listing}"
-    raise OptionError(msg, hint="Say which one holds the classes with --band.")
+    raise OptionError(msg, hint=f"Say which one holds the classes with {flag}.")
 
 
 def _categories(

@@ -263,7 +263,7 @@ def _reference(
         ids = [matching.class_id(value) if value else None for value in shapes.values]
         yield lambda window: _burnt(shapes, ids, window)
         return
-    raster = open_class_raster(reference, options.reference_band)
+    raster = open_class_raster(reference, options.reference_band, flag="--reference-band")
     matching = _matching(judged, class_counts(judged.raster), options, raster)
     resample = options.align == "nearest"
     with aligned_reader(raster, judged.grid, resample=resample) as read:

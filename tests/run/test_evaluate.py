@@ -140,7 +140,7 @@ def test_numbers_of_the_reference_are_matched_as_told(
     mapped, truth, map_file, _ = pair
     theirs = np.select([truth == 0, truth == 1, truth == 2], [11, 12, 13], 255)
     file = class_file(tmp_path / "theirs.tif", theirs, names=False)
-    with pytest.raises(MismatchError, match="'11', which is no class of the map"):
+    with pytest.raises(MismatchError, match="'11' in the reference is no class of the map"):
         judged(map_file, file)
     found = judged(map_file, file, match="11=building,12=1,13=")
     only = np.where(truth == 2, 255, truth)
