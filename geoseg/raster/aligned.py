@@ -18,7 +18,7 @@ from rasterio.windows import Window as RioWindow
 from geoseg.errors import MismatchError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
-from geoseg.raster.class_raster import ClassRaster
+from geoseg.raster.class_raster import ClassRaster, class_numbers
 from geoseg.raster.env import gdal_env, mapped_read_errors
 from geoseg.raster.read import SceneReader
 
@@ -77,7 +77,7 @@ def aligned_reader(
     shift = shift_px(raster.scene.grid, grid)
     if shift is not None:
         with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
-            yield lambda window: _shifted(reader, raster.scene.grid, shift, window)
+            yield lambda window: _shifted(reader, raster, shift, window)
         return
     if not resample:
         why = _difference(raster, grid)
@@ -117,16 +117,16 @@ def _difference(raster: ClassRaster, grid: PixelGrid) -> str:
 
 
 def _shifted(
-    reader: SceneReader, own: PixelGrid, shift: tuple[int, int], window: Window
+    reader: SceneReader, raster: ClassRaster, shift: tuple[int, int], window: Window
 ) -> ClassPixels:
     place = Window(window.row_off - shift[0], window.col_off - shift[1], *window.shape)
     values = np.zeros(window.shape, np.int64)
     valid = np.zeros(window.shape, np.bool_)
-    inside = place.intersect(own.window)
+    inside = place.intersect(raster.scene.grid.window)
     if inside.size_px:
         box = reader.read(inside)
         at = inside.within(place)
-        values[at], valid[at] = box.values[0], box.valid
+        values[at], valid[at] = class_numbers(raster, box.values[0], box.valid), box.valid
     return ClassPixels(values, valid)
 
 
@@ -140,7 +140,7 @@ def _warped(
     with gdal_env(), mapped_read_errors(raster.scene.label, what):
         values = warped.read(raster.band, window=part)
         valid = warped.read_masks(raster.band, window=part) != 0
-    return ClassPixels(np.where(valid, values, 0).astype(np.int64), valid)
+    return ClassPixels(class_numbers(raster, values, valid), valid)
 
 
 def burnt(shapes: list[tuple[dict[str, Any], int]], window: Window) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -23,6 +23,7 @@ from geoseg.raster.scene import Scene, open_scene
 __all__ = [
     "ClassRaster",
     "ConfidenceRaster",
+    "class_numbers",
     "open_class_raster",
     "open_confidence",
     "stored_confidence",
@@ -31,6 +32,7 @@ __all__ = [
 _SAME_PLACE_PX: Final = 0.01
 CONFIDENCE_STEPS: Final = 250
 _NO_CONFIDENCE: Final = 255
+_LARGEST: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,29 @@ def _categories(
         if entry.get("c4") != "0"
     ]
     return tuple((v, name) for v, name in enumerate(names) if name), tuple(colours)
+
+
+def class_numbers(
+    raster: ClassRaster, values: NDArray[np.integer[Any]], valid: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return pixels as signed numbers of eight bytes, in which all arithmetic is done.
+
+    Args:
+        raster: Whose they are.
+        values: Pixels as stored, any shape.
+        valid: Where they mean anything, of the same shape.
+
+    Raises:
+        SceneError: One of them is 2^63 or more, which only uint64 holds.
+    """
+    if values.dtype == np.uint64:
+        beyond = values[valid & (values > _LARGEST)]
+        if beyond.size:
+            msg = (
+                f"{raster.scene.label} holds the class number {beyond[0]}, expected less than 2^63"
+            )
+            raise SceneError(msg, hint="Give its classes smaller numbers, or declare it as nodata.")
+    return values.astype(np.int64, copy=False)
 
 
 def open_confidence(address: str, grid: PixelGrid) -> ConfidenceRaster:

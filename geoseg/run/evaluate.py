@@ -26,6 +26,7 @@ from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burn
 from geoseg.raster.class_raster import (
     ClassRaster,
     ConfidenceRaster,
+    class_numbers,
     open_class_raster,
     open_confidence,
     stored_confidence,
@@ -205,7 +206,7 @@ def class_counts(raster: ClassRaster) -> dict[int, int]:
     with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
         for window in strips(raster.scene.grid):
             box = reader.read(window)
-            values = box.values[0][box.valid].astype(np.int64)
+            values = class_numbers(raster, box.values[0], box.valid)[box.valid]
             ids = occurring(values)
             numbers = np.bincount(places_of(values, ids), minlength=len(ids))
             for i, n in zip(ids.tolist(), numbers.tolist(), strict=True):

@@ -494,3 +494,29 @@ def test_a_map_without_a_crs_has_no_areas(
     found = judged(bare, file)
     assert found.pixel_m2 is None
     assert found.scores.overall == 1
+
+
+@pytest.mark.parametrize("is_map", [True, False])
+def test_numbers_that_no_signed_number_holds_are_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, is_map: bool
+) -> None:
+    _, truth, map_file, truth_file = pair
+    huge = truth.astype(np.uint64)
+    huge[0, 0] = 2**63 + 5
+    file = write_scene(tmp_path / "huge.tif", huge[None], nodata=255)
+    with pytest.raises(GeosegError, match="holds the class number 9223372036854775813") as refusal:
+        judged(*((file, truth_file) if is_map else (map_file, file)))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_huge_numbers_of_a_column_are_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, names: bool
+) -> None:
+    mapped, *_ = pair
+    file = class_file(tmp_path / "m.tif", mapped, names=names)
+    labels = np.array([2**64 - 1], np.uint64)
+    frame = geopandas.GeoDataFrame({"class": labels}, geometry=[box(0, 0, 1e6, 1e7)], crs=UTM)
+    frame.to_parquet(tmp_path / "l.parquet")
+    with pytest.raises(MismatchError, match="'18446744073709551615' in the reference is no class"):
+        judged(file, tmp_path / "l.parquet")
