@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
 from geoseg.legend import whole_number
 
-__all__ = ["Matching", "parse_match"]
+__all__ = ["Matching", "parse_match", "require_held"]
 
 _LISTED = 12
 _LARGEST = np.iinfo(np.int64).max
@@ -36,6 +36,32 @@ def parse_match(text: str | None) -> dict[str, str]:
             raise OptionError(msg, hint='For example --match "7=water,8=water,99=".')
         found[left.strip()] = right.strip()
     return found
+
+
+def require_held(told: Mapping[str, str], held: Collection[str], source: str) -> None:
+    """Refuse what ``--match`` says of values that are nowhere: a slip of the pen changes nothing.
+
+    Args:
+        told: As ``parse_match`` gives it.
+        held: Values of all references together, and the references' own names for them.
+        source: What the message calls the references.
+
+    Raises:
+        OptionError: A key is not among the values.
+    """
+    unknown = [key for key in told if key not in held]
+    if unknown:
+        shown = sorted(held, key=_in_order)
+        listing = ", ".join(shown[:_LISTED]) or "none"
+        more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+        msg = f"--match names {unknown[0]!r}, which is no value of {source} ({listing}{more})"
+        raise OptionError(msg, hint="On the left side stands a value, written as it is there.")
+
+
+def _in_order(text: str) -> tuple[bool, int, str]:
+    """Sort numbers before words."""
+    number = whole_number(text)
+    return number is None, number or 0, text
 
 
 @dataclass(frozen=True, slots=True)

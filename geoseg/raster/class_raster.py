@@ -48,6 +48,15 @@ class ClassRaster:
     colours: tuple[tuple[int, str], ...]
     """(value, ``#rrggbb``) of the colour table, transparent entries left out."""
 
+    @property
+    def told_values(self) -> frozenset[str]:
+        """What the header alone tells of values, as text: names, their numbers, nodata."""
+        nodata = self.scene.nodata[self.band - 1]
+        numbers = {str(value) for value, _ in self.names}
+        if nodata is not None and nodata.is_integer():
+            numbers.add(str(int(nodata)))
+        return frozenset(numbers | {name for _, name in self.names})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceRaster:

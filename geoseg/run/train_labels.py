@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.confusion import occurring
-from geoseg.accuracy.matching import Matching, parse_match
+from geoseg.accuracy.matching import Matching, parse_match, require_held
 from geoseg.errors import MismatchError, OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
@@ -22,13 +22,22 @@ from geoseg.run.train_pairs import TrainPair
 from geoseg.training.label_sets import Labels, bits_of, label_dtype
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
-__all__ = ["LabelSource", "common_legend", "label_reader", "open_labels"]
+__all__ = [
+    "LabelSource",
+    "common_legend",
+    "label_reader",
+    "open_labels",
+    "require_classes",
+    "require_known_values",
+    "unlabelled_warnings",
+]
 
 _IGNORE: Final = 255
 NONE_OF_THEM: Final = "-"
 """What a label stands for that is known to be none of the classes, where these overlap."""
 _NODATA: Final = 255
 _READ_PX: Final = 4096
+_LISTED: Final = 5
 _SCENE: Final = "the scene"
 
 ReadLabels = Callable[[Window], Labels]
@@ -136,6 +145,51 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
                 if meaning is None and number in source.names:
                     names.setdefault(number, source.names[number])
     return _legend({i: names.get(i, f"class {i}") for i in sorted(ids)}, texts, colours)
+
+
+def require_known_values(sources: list[LabelSource], match: str | None) -> None:
+    """Refuse a ``--match`` of which a value occurs in none of the labels that it is for.
+
+    Raises:
+        OptionError: There is one, or the text is of another form.
+    """
+    held: dict[str, set[str]] = {}
+    for source in sources:
+        own = held.setdefault(source.pair.match or match or "", set())
+        own.update(str(value) for value in source.values)
+        own.update(source.raster.told_values if source.raster else ())
+    for text, values in held.items():
+        require_held(parse_match(text), values, "the labels")
+
+
+def require_classes(sources: list[LabelSource], legend: Legend, match: str | None) -> None:
+    """Refuse labels that are no class of the legend, before any of them is read again.
+
+    Raises:
+        MismatchError: There is one.
+    """
+    for source in sources:
+        _sets(source, legend, match, overlap=False)
+
+
+def unlabelled_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
+    """Return a warning for each file whose numbers below 0 are taken as unlabelled.
+
+    Many programs mark so what is not known; but a person may have meant a class.
+    """
+    found = []
+    for source in sources:
+        told = _told_of(source, match)
+        numbers = (whole_number(str(value)) for value in source.values if value not in told)
+        below = sorted(number for number in numbers if number is not None and number < 0)
+        if below:
+            listing = ", ".join(map(str, below[:_LISTED]))
+            more = f" and {len(below) - _LISTED} more" if len(below) > _LISTED else ""
+            found.append(
+                f"{source.pair.labels}: values below 0 are taken as unlabelled: {listing}{more} "
+                f"(--match {below[0]}=CLASS gives a class, --match {below[0]}= leaves out)"
+            )
+    return found
 
 
 def _told_of(source: LabelSource, match: str | None) -> dict[int | str, str]:

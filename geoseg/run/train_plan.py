@@ -24,7 +24,14 @@ from geoseg.options import TrainOptions
 from geoseg.raster.read import sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings
-from geoseg.run.train_labels import LabelSource, common_legend, open_labels
+from geoseg.run.train_labels import (
+    LabelSource,
+    common_legend,
+    open_labels,
+    require_classes,
+    require_known_values,
+    unlabelled_warnings,
+)
 from geoseg.run.train_pairs import TrainPair, find_pairs
 from geoseg.training.label_sets import label_dtype
 from geoseg.training.loss_names import is_per_class
@@ -132,7 +139,9 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
         digest = _file_digest(pair.labels)
         sources.append(open_labels(pair, image.grid, grid, options.align, digest))
         scales.append(scale)
+    require_known_values(sources, options.match)
     legend = _legend(options, start, sources)
+    require_classes(sources, legend, options.match)
     label_dtype(len(legend) + 1)
     title = options.title or ""
     require_printable(options.name or options.out.name, title, *band_names)
@@ -151,7 +160,11 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
         network=_network(options, start, len(legend)),
         start=start,
         gsd_m=gsd_m,
-        warnings=(*_first(_size_warnings(images, pairs, gsd_m)), *_first(collars)),
+        warnings=(
+            *_first(_size_warnings(images, pairs, gsd_m)),
+            *_first(collars),
+            *_first(unlabelled_warnings(sources, options.match)),
+        ),
     )
 
 
