@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,6 +70,9 @@ class Matching:
 
     names: Mapping[int, str]
     """Class ids of the map and their names."""
+    others: Callable[[], Collection[int]] = tuple
+    """Numbers that the map shows without a name. Asked for only where they decide, or are to be
+    listed: to know them, all of the map must be read."""
     told: Mapping[str, str] = field(default_factory=dict)
     """What the user says: value or name of the reference to id or name of the map, or ''."""
     reference_names: Mapping[int, str] = field(default_factory=dict)
@@ -84,10 +87,10 @@ class Matching:
     def __post_init__(self) -> None:
         """Refuse numbers that mean two things."""
         for value, name in self.reference_names.items():
-            if str(value) in self.told or name in self.told or value not in self.names:
+            if str(value) in self.told or name in self.told:
                 continue
-            if name.casefold() != self.names[value].casefold():
-                ours = self.names[value]
+            ours = self.names.get(value, str(value))
+            if name.casefold() != ours.casefold() and self._is_shown(value):
                 msg = f"class {value} is {ours!r} in {self.target} and {name!r} in {self.source}"
                 raise MismatchError(msg, hint=f"Say what it is: --match {value}=CLASS.")
 
@@ -128,10 +131,13 @@ class Matching:
             raise MismatchError(msg, hint="On the right side stands a class, by its id or name.")
         return found
 
+    def _is_shown(self, number: int) -> bool:
+        return number in self.names or number in self.others()
+
     def _found(self, text: str) -> int | None:
         number = whole_number(text)
         is_id = number is not None and abs(number) <= _LARGEST
-        if is_id and (number in self.names or self.any_number):
+        if number is not None and is_id and (self.any_number or self._is_shown(number)):
             return number
         for class_id, name in self.names.items():
             if name.casefold() == text.casefold():
@@ -139,12 +145,13 @@ class Matching:
         return None
 
     def _listing(self) -> str:
-        return ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
+        names = {number: str(number) for number in self.others()} | dict(self.names)
+        return ", ".join(f"{i} {n}" for i, n in list(names.items())[:_LISTED])
 
     def class_ids(
         self, values: NDArray[np.int64], valid: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return class ids and where there are any, for numbers of a reference raster.
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], list[int]]:
+        """Return class ids, where there are any, and what occurs in a reference raster.
 
         Args:
             values: (row, col) numbers of the reference.
@@ -159,4 +166,4 @@ class Matching:
         found, known = np.zeros_like(values), np.zeros_like(valid)
         if len(numbers):
             found[valid], known[valid] = table[place], kept[place]
-        return found, known
+        return found, known, numbers.tolist()
