@@ -298,8 +298,9 @@ def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArr
     grids = [scene.labels.grid for scene in plan.scenes]
     if len(grids) == 1 or any(grid.crs is None for grid in grids):
         return groups
+    moves = [_mover(grid, grids[0]) for grid in grids]
     boxes = np.array(
-        [_bounds(grids[0], grids[n], row, col, side) for n, row, col in places.tolist()]
+        [_bounds(grids[n], moves[n], row, col, side) for n, row, col in places.tolist()]
     )
     for k in range(len(places)):
         left, bottom, right, top = boxes[k]
@@ -315,15 +316,22 @@ def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArr
     return found
 
 
+def _mover(grid: PixelGrid, common: PixelGrid) -> pyproj.Transformer | None:
+    """Return what brings coordinates of a grid into the CRS of another; None where it is one."""
+    if grid.crs is None or common.crs is None or grid.crs == common.crs:
+        return None
+    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True)
+
+
 def _bounds(
-    common: PixelGrid, grid: PixelGrid, row: int, col: int, side: int
+    grid: PixelGrid, move: pyproj.Transformer | None, row: int, col: int, side: int
 ) -> tuple[float, float, float, float]:
-    """Return the box of a block in the CRS of the first scene."""
+    """Return the box of a block: left, bottom, right, top."""
     window = Window(row * side, col * side, side, side).intersect(grid.window)
     box = grid.subgrid(window).bounds
-    if grid.crs == common.crs or grid.crs is None or common.crs is None:
+    if move is None:
         return box.left, box.bottom, box.right, box.top
-    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True).transform_bounds(*box)
+    return move.transform_bounds(*box)
 
 
 def _require_parts(
