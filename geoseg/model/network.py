@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_network",
     "file_sha256",
+    "library_versions",
     "load_network",
     "network_stride_px",
     "predictor_identity",
@@ -52,7 +53,12 @@ def predictor_identity(card: ModelCard) -> dict[str, Any]:
     The card's part (``ModelCard.identity``) and the versions of the libraries that build
     and run the network. Nothing is imported or opened for it.
     """
-    return {**card.identity(), "libraries": {name: _version(name) for name in _LIBRARIES}}
+    return {**card.identity(), "libraries": library_versions()}
+
+
+def library_versions() -> dict[str, str | None]:
+    """Return the versions of the libraries that build a network and run it."""
+    return {name: _version(name) for name in _LIBRARIES}
 
 
 @cache

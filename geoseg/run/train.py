@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from geoseg.cores import usable_cores
 from geoseg.errors import ModelError, OptionError, RunInterruptedError
 from geoseg.grid.window import Window
 from geoseg.model.card import BandScaling, ModelCard
+from geoseg.model.network import library_versions
 from geoseg.options import DEFAULT_STEPS, TrainOptions
 from geoseg.raster.read import SceneReader
 from geoseg.run.events import (
@@ -36,7 +37,7 @@ from geoseg.run.events import (
 from geoseg.run.model_pixels import filled, read_model_window
 from geoseg.run.store import RunStore, StoreKey, write_atomically
 from geoseg.run.train_blocks import SplitCounts, prepare_blocks
-from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan, require_bands
+from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan
 from geoseg.training.augment import Variation
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION
@@ -96,7 +97,6 @@ def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
     out = options.out.absolute()
     require_free(out, overwrite=options.overwrite)
     plan = make_train_plan(options)
-    require_bands(plan)
     for message in plan.warnings:
         progress(Warned(message=message))
     device, half = choose_training_device(options.device, options.precision)
@@ -322,7 +322,7 @@ def _step_s(network: Any, loss: Any, data: Any, settings: FitSettings) -> float:
     from geoseg.training.network import seconds_per_step  # noqa: PLC0415
 
     trial = Fitter(copy.deepcopy(network), loss, data, settings, None)
-    numbers = iter(range(1000))
+    numbers = itertools.count()
     return seconds_per_step(lambda: trial.one_step(next(numbers)))
 
 
@@ -437,7 +437,6 @@ def _facts(
     counts: SplitCounts,
     found: dict[str, Evaluation],
 ) -> dict[str, Any]:
-    libraries = ("torch", "segmentation-models-pytorch", "timm", "numpy")
     training: dict[str, Any] = {
         "steps": fitter.steps_done,
         "best_step": fitter.best_step,
@@ -451,7 +450,7 @@ def _facts(
         "data_sha256": counts.digest,
         "block_px": counts.block_px,
         "blocks": dict(zip(NAMES, counts.blocks, strict=True)),
-        "versions": {name: version(name) for name in libraries},
+        "versions": {**library_versions(), "numpy": np.__version__},
         "python": platform.python_version(),
     }
     if plan.start is not None:

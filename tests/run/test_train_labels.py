@@ -178,3 +178,26 @@ def test_what_does_not_fit_is_said_of_the_scene_and_the_labels(tmp_path: Path) -
     (tmp_path / "broken.gpkg").write_text("nothing")
     with pytest.raises(OptionError, match=r"cannot read the labels .*broken.gpkg"):
         planned(tmp_path, tmp_path / "broken.gpkg")
+
+
+@pytest.mark.parametrize("n_classes", [63, 64])
+def test_as_many_classes_as_there_are_bits(tmp_path: Path, n_classes: int) -> None:
+    values = np.kron(np.arange(64).reshape(8, 8), np.ones((8, 8), int)).clip(max=n_classes - 1)
+    file = label_file(tmp_path / "a.tif", values.astype(np.uint8))
+    if n_classes == 63:
+        assert np.array_equal(sets_of(planned(tmp_path, file)), np.uint64(1) << values.astype("u8"))
+        return
+    with pytest.raises(OptionError, match="64 classes are too many"):
+        planned(tmp_path, file)
+
+
+def test_scenes_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    file = label_file(tmp_path / "a.tif", (SQUARES % 2).astype(np.uint8))
+    paths = []
+    for kind in (np.uint8, np.uint16):
+        pixels = np.random.default_rng(0).integers(0, 255, (3, SIDE, SIDE)).astype(kind)
+        paths.append(str(write_scene(tmp_path / f"{kind.__name__}.tif", pixels)))
+    with pytest.raises(MismatchError, match="some scenes are 8-bit and some are not"):
+        make_train_plan(
+            TrainOptions(data=tuple(paths), labels=(str(file),) * 2, out=tmp_path / "m")
+        )
