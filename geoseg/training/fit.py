@@ -26,6 +26,7 @@ from geoseg.errors import ModelError, OutOfDeviceMemoryError, OutputError
 from geoseg.training.chips import Anchors, CropPlan, PreparedBlocks, draw_batch, normalised
 from geoseg.training.label_sets import Labels, class_mask, exact_class
 from geoseg.training.losses import Loss
+from geoseg.training.network import seed_torch
 from geoseg.training.split import VALIDATION
 
 __all__ = ["CHECKPOINT_NAME", "Check", "FitSettings", "Fitter", "predict_blocks"]
@@ -246,7 +247,7 @@ class Fitter:
     def _step(self, number: int, batch: tuple[Tensor, Tensor]) -> float:
         """Move the weights by one batch and return its loss."""
         # What the network itself draws (dropout) depends on the step alone, too.
-        torch.manual_seed(self._settings.seed * 1_000_003 + number)
+        seed_torch(self._settings.seed * 1_000_003 + number)
         images, labels = (part.to(self._device, non_blocking=True) for part in batch)
         images = images.contiguous(memory_format=torch.channels_last)
         for group in self._optimiser.param_groups:

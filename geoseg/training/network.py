@@ -14,7 +14,7 @@ from geoseg.model.card import ModelCard, NetworkSpec
 from geoseg.model.device import is_bf16_fast, resolve_device
 from geoseg.model.network import build_network, load_network
 
-__all__ = ["choose_training_device", "fresh_network", "seconds_per_step"]
+__all__ = ["choose_training_device", "fresh_network", "seconds_per_step", "seed_torch"]
 
 _TIMED = 3
 _HEADS = ("segmentation_head.", "heads.")
@@ -45,7 +45,7 @@ def fresh_network(
     Raises:
         ModelError: It cannot be built, or the weights are damaged.
     """
-    torch.manual_seed(seed)
+    seed_torch(seed)
     network = build_network(spec, n_bands)
     if start is None:
         return network, sorted(network.state_dict())
@@ -66,6 +66,11 @@ def fresh_network(
             if not is_whole:
                 left.append(name)
     return network, left
+
+
+def seed_torch(number: int) -> None:
+    """Decide what torch draws from here on; unlike torch, of any whole number from 0."""
+    torch.manual_seed(number % 2**64)
 
 
 def _shared_classes(legend: Legend, card: ModelCard) -> dict[int, int]:
