@@ -7,17 +7,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.confidence import CONFIDENCE_STEPS
+
 __all__ = [
-    "CONFIDENCE_STEPS",
     "LabelBatch",
     "Pixels",
     "Predictor",
     "labels_from_scores",
     "quantise",
 ]
-
-CONFIDENCE_STEPS = 250
-"""Confidence and scores 0..1 are stored as 0..250; 255 is nodata."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 

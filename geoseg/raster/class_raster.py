@@ -14,6 +14,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from geoseg.confidence import CONFIDENCE_STEPS, NO_CONFIDENCE
 from geoseg.errors import OptionError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.raster.env import gdal_env, tidy_message
@@ -30,8 +31,6 @@ __all__ = [
 ]
 
 _SAME_PLACE_PX: Final = 0.01
-CONFIDENCE_STEPS: Final = 250
-_NO_CONFIDENCE: Final = 255
 _LARGEST: Final = np.iinfo(np.int64).max
 
 
@@ -194,14 +193,14 @@ def stored_confidence(
     real = box.values[0].astype(np.float64) * raster.scale + raster.offset
     stored = np.rint(real * CONFIDENCE_STEPS)
     # 255 in bytes of 1/250 is geoseg's own "none", with or without a nodata tag.
-    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == _NO_CONFIDENCE)[None])[0]
+    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == NO_CONFIDENCE)[None])[0]
     wrong = known & ((stored < 0) | (stored > CONFIDENCE_STEPS))
     problem = None
     if wrong.any():
         found = real[wrong][0]
         problem = f"{raster.scene.label} holds the confidence {found:g}, expected 0 to 1"
     usable = known & ~wrong
-    return np.where(usable, stored, _NO_CONFIDENCE).astype(np.uint8), problem
+    return np.where(usable, stored, NO_CONFIDENCE).astype(np.uint8), problem
 
 
 def _require_same_grid(scene: Scene, grid: PixelGrid) -> None:

@@ -19,6 +19,7 @@ from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
 from geoseg.accuracy.matching import Matching, parse_match, require_held
 from geoseg.accuracy.report_page import report_page
+from geoseg.confidence import NO_CONFIDENCE
 from geoseg.errors import MismatchError, OptionError, OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
@@ -44,7 +45,6 @@ _STRIP_PX: Final = 4_000_000
 _MAP_NAME: Final = "classes.tif"
 _CONFIDENCE_NAME: Final = "confidence.tif"
 _LEAST_ROWS: Final = 64
-_NO_CONFIDENCE: Final = 255
 _SAME_AREA: Final = 0.05
 
 
@@ -341,7 +341,7 @@ def _add_points(
             certain = read_confidence(window)
             mapped.append(found)
             reference.append(class_id)
-            confidence.append(_NO_CONFIDENCE if certain is None else int(certain[0, 0]))
+            confidence.append(NO_CONFIDENCE if certain is None else int(certain[0, 0]))
             used.add(i)
     tally.add_pairs(
         np.array(mapped, np.int64), np.array(reference, np.int64), np.array(confidence, np.uint8)
