@@ -87,7 +87,7 @@ def prepare_blocks(
             raise
         msg = f"cannot write to {folder}: {error.strerror or error}"
         raise OutputError(msg, hint="Is the disk full, the folder writable?") from error
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    arrays = {name: np.load(_file(folder, name), mmap_mode="r") for name in _ARRAYS}
     blocks = PreparedBlocks(
         pixels=arrays["pixels"],
         valid=arrays["valid"],
@@ -103,6 +103,10 @@ def prepare_blocks(
         digest=stored["digest"],
     )
     return blocks, counts
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
 
 
 def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], None]) -> None:
@@ -129,9 +133,11 @@ def _fresh_arrays(plan: TrainPlan, folder: Path, n_blocks: int, full_px: int) ->
         "valid": (planes, np.dtype(np.bool_)),
         "labels": (planes, label_dtype(len(plan.legend) + plan.overlap)),
     }
+    for name in shapes:  # of a reading that was stopped: their room is free again
+        _file(folder, name).unlink(missing_ok=True)
     _require_room(shapes, folder)
     return {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        name: np.lib.format.open_memmap(_file(folder, name), mode="w+", dtype=dtype, shape=shape)
         for name, (shape, dtype) in shapes.items()
     }
 

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas
 import numpy as np
@@ -324,6 +325,34 @@ def test_scenes_on_the_same_ground_go_to_one_part(tmp_path: Path) -> None:
     assert all(len(parts) == 1 for parts in ground.values())
     assert len(ground) < len(stored["places"])
     assert set(blocks.part.tolist()) == {0, 1, 2}
+
+
+def test_ground_of_a_stopped_reading_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = blobs(12)
+    scene = write_scene(tmp_path / "a.tif", classes)
+    labels = write_labels(tmp_path / "l.tif", classes)
+    plan = make_train_plan(
+        TrainOptions(data=(str(scene),), labels=(str(labels),), out=tmp_path / "m")
+    )
+    folder = tmp_path / "ground"
+    folder.mkdir()
+
+    def stop(done: int, _: int) -> None:
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_blocks(plan, folder, stop)
+
+    def disk(_: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in folder.iterdir())
+        return SimpleNamespace(free=2**29 + 10_000_000 - used)
+
+    monkeypatch.setattr("geoseg.run.train_blocks.shutil.disk_usage", disk)
+    blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
+    assert blocks.pixels.nbytes + blocks.valid.nbytes + blocks.labels.nbytes > 5_000_000
 
 
 def _pair(folder: Path, **changes: object) -> TrainOptions:
