@@ -12,7 +12,7 @@ from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
 from geoseg.legend import whole_number
 
-__all__ = ["Matching", "parse_match", "require_held"]
+__all__ = ["HeldValues", "Matching", "parse_match", "unheld_warning"]
 
 _LISTED = 12
 _LARGEST = np.iinfo(np.int64).max
@@ -38,24 +38,46 @@ def parse_match(text: str | None) -> dict[str, str]:
     return found
 
 
-def require_held(told: Mapping[str, str], held: Collection[str], source: str) -> None:
-    """Refuse what ``--match`` says of values that are nowhere: a slip of the pen changes nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldValues:
+    """What a reference holds, as far as read; adds up over references."""
+
+    texts: frozenset[str] = frozenset()
+    """Its values, and its own names for them."""
+    is_all: bool = True
+    """False where parts of it lie elsewhere and were not read."""
+
+    def __or__(self, other: HeldValues) -> HeldValues:
+        """Return what both hold."""
+        return HeldValues(texts=self.texts | other.texts, is_all=self.is_all and other.is_all)
+
+
+def unheld_warning(told: Mapping[str, str], held: HeldValues, source: str) -> str | None:
+    """Tell of what ``--match`` says of a value that is nowhere: a slip of the pen, as a rule.
 
     Args:
         told: As ``parse_match`` gives it.
-        held: Values of all references together, and the references' own names for them.
+        held: Values of all references together.
         source: What the message calls the references.
 
+    Returns:
+        A warning where the value may lie in what was not read, None where there is nothing to
+        warn of.
+
     Raises:
-        OptionError: A key is not among the values.
+        OptionError: The value is nowhere for certain.
     """
-    unknown = [key for key in told if key not in held]
-    if unknown:
-        shown = sorted(held, key=_in_order)
-        listing = ", ".join(shown[:_LISTED]) or "none"
-        more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-        msg = f"--match names {unknown[0]!r}, which is no value of {source} ({listing}{more})"
+    unknown = [key for key in told if key not in held.texts]
+    if not unknown:
+        return None
+    shown = sorted(held.texts - {""}, key=_in_order)
+    listing = ", ".join(shown[:_LISTED]) or "none"
+    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    reach = "" if held.is_all else " as far as read"
+    msg = f"--match names {unknown[0]!r}, which is no value of {source}{reach} ({listing}{more})"
+    if held.is_all:
         raise OptionError(msg, hint="On the left side stands a value, written as it is there.")
+    return msg
 
 
 def _in_order(text: str) -> tuple[bool, int, str]:

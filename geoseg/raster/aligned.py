@@ -22,7 +22,7 @@ from geoseg.raster.class_raster import ClassRaster, class_numbers
 from geoseg.raster.env import gdal_env, mapped_read_errors
 from geoseg.raster.read import SceneReader
 
-__all__ = ["ClassPixels", "aligned_reader", "burnt", "shift_px"]
+__all__ = ["ClassPixels", "aligned_reader", "burnt", "is_inside", "shift_px"]
 
 _SAME_PLACE_PX: Final = 0.05
 """Corners that lie closer than this have one place: coordinates are written in decimals."""
@@ -57,6 +57,15 @@ def shift_px(other: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:
         if max(abs(found[0] - expected[0]), abs(found[1] - expected[1])) > _SAME_PLACE_PX:
             return None
     return row, col
+
+
+def is_inside(other: PixelGrid, grid: PixelGrid) -> bool:
+    """Tell whether every pixel of one grid is a pixel of another."""
+    shift = shift_px(other, grid)
+    if shift is None:
+        return False
+    place = Window(*shift, other.height, other.width)
+    return place.intersect(grid.window) == place
 
 
 @contextmanager

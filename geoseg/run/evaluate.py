@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
-from geoseg.accuracy.matching import Matching, parse_match, require_held
+from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
 from geoseg.accuracy.report_page import report_page
 from geoseg.confidence import NO_CONFIDENCE
 from geoseg.errors import MismatchError, OptionError, OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.options import EvaluateOptions, RunOptions
-from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt
+from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt, is_inside
 from geoseg.raster.class_raster import (
     ClassRaster,
     ConfidenceRaster,
@@ -40,6 +41,8 @@ from geoseg.vector.area import pixel_areas
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
 __all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
+
+_log = logging.getLogger(__name__)
 
 _STRIP_PX: Final = 4_000_000
 _MAP_NAME: Final = "classes.tif"
@@ -117,7 +120,7 @@ def _evaluation(
     used: dict[str, set[int]] = {}
     n_points: dict[str, int] = {}
     areas_px: list[tuple[float, int]] = []
-    kinds, held = set(), set[str]()
+    kinds, held = set(), HeldValues()
     for address, reference in zip(maps, references, strict=True):
         judged = _open_map(address, options)
         names = _merged(names, judged)
@@ -131,7 +134,7 @@ def _evaluation(
             counts = judged.counts
             strata = {i: strata.get(i, 0) + counts.get(i, 0) for i in strata | counts}
             used.setdefault(reference, set()).update(_add_points(judged, shapes, tally, options))
-            held.update(shapes.values)
+            held |= HeldValues(texts=frozenset(shapes.values))
             n_points[reference] = len(shapes.values)
             areas_px.append((_pixel_m2(judged.grid), sum(counts.values())))
         else:
@@ -141,7 +144,9 @@ def _evaluation(
         what = "point with a label lies on the maps" if is_points else "pixel has a reference"
         msg = f"there is nothing to compare: no {what}"
         raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
-    require_held(parse_match(options.match), held - {""}, "the reference")
+    warning = unheld_warning(parse_match(options.match), held, "the reference")
+    if warning is not None:
+        _log.warning(warning)
     return tally.evaluation(
         names,
         boundary_px=None if is_points else options.boundary_px,
@@ -232,8 +237,8 @@ def _add_pixels(
     shapes: ReferenceShapes | None,
     tally: Tally,
     options: EvaluateOptions,
-) -> set[str]:
-    """Compare every pixel that has a reference; return the values that the reference holds."""
+) -> HeldValues:
+    """Compare every pixel that has a reference; return what the reference holds."""
     grid = judged.grid
     reach = boundary_reach_px(options.boundary_px)
     with ExitStack() as stack:
@@ -257,35 +262,37 @@ def _add_pixels(
             tally.add_borders(
                 boundary_counts(mapped.values, known.values, both, options.boundary_px, margin)
             )
-    return held
+    return held()
 
 
 @contextmanager
 def _reference(
     judged: _Map, reference: str, shapes: ReferenceShapes | None, options: EvaluateOptions
-) -> Iterator[tuple[ReadClasses, set[str]]]:
-    """Yield a function that reads the reference as class ids of the map, and what it holds.
+) -> Iterator[tuple[ReadClasses, Callable[[], HeldValues]]]:
+    """Yield a function that reads the reference as class ids of the map.
 
-    Of a raster, what it holds is known when all of it is read: the set grows.
+    Another one beside it tells what the reference holds; of a raster, as far as it was read.
     """
     if shapes is not None:
         matching = _matching(judged, options)
         ids = [matching.class_id(value) if value else None for value in shapes.values]
-        yield lambda window: _burnt(shapes, ids, window), set(shapes.values)
+        held = HeldValues(texts=frozenset(shapes.values))
+        yield lambda window: _burnt(shapes, ids, window), lambda: held
         return
     raster = open_class_raster(reference, options.reference_band, flag="--reference-band")
     matching = _matching(judged, options, raster)
-    held = set(raster.told_values)
+    seen = set(raster.told_values)
+    is_all = is_inside(raster.scene.grid, judged.grid)
     resample = options.align == "nearest"
     with aligned_reader(raster, judged.grid, resample=resample) as read:
 
         def matched(window: Window) -> ClassPixels:
             pixels = read(window)
             ids, known, numbers = matching.class_ids(pixels.values, pixels.valid)
-            held.update(map(str, numbers))
+            seen.update(map(str, numbers))
             return ClassPixels(ids, known)
 
-        yield matched, held
+        yield matched, lambda: HeldValues(texts=frozenset(seen), is_all=is_all)
 
 
 def _burnt(shapes: ReferenceShapes, ids: list[int | None], window: Window) -> ClassPixels:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.confusion import occurring
-from geoseg.accuracy.matching import Matching, parse_match, require_held
+from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
 from geoseg.errors import MismatchError, OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.legend import MAX_CLASS_ID, Legend, found_legend, whole_number
-from geoseg.raster.aligned import ClassPixels, aligned_reader, burnt, shift_px
+from geoseg.raster.aligned import ClassPixels, aligned_reader, burnt, is_inside, shift_px
 from geoseg.raster.class_raster import ClassRaster, open_class_raster
 from geoseg.run.train_pairs import TrainPair
 from geoseg.training.label_sets import Labels, bits_of, label_dtype
@@ -26,9 +26,9 @@ __all__ = [
     "LabelSource",
     "common_legend",
     "label_reader",
+    "match_warnings",
     "open_labels",
     "require_classes",
-    "require_known_values",
     "unlabelled_warnings",
 ]
 
@@ -64,6 +64,15 @@ class LabelSource:
     def names(self) -> dict[int, str]:
         """What a raster calls its own numbers."""
         return dict(self.raster.names) if self.raster else {}
+
+    @property
+    def held(self) -> HeldValues:
+        """Its values and names; of a raster that reaches beyond the scene, those on the scene."""
+        texts = frozenset(str(value) for value in self.values)
+        if self.raster is None:
+            return HeldValues(texts=texts)
+        is_all = is_inside(self.raster.scene.grid, self.grid)
+        return HeldValues(texts=texts | self.raster.told_values, is_all=is_all)
 
     def windows(self, side_px: int) -> Iterator[Window]:
         """Yield squares of the grid that may hold labels."""
@@ -147,19 +156,18 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
     return _legend({i: names.get(i, f"class {i}") for i in sorted(ids)}, texts, colours)
 
 
-def require_known_values(sources: list[LabelSource], match: str | None) -> None:
-    """Refuse a ``--match`` of which a value occurs in none of the labels that it is for.
+def match_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
+    """Return a warning for each ``--match`` of which a value may occur in none of its labels.
 
     Raises:
-        OptionError: There is one, or the text is of another form.
+        OptionError: A value does not for certain, or the text is of another form.
     """
-    held: dict[str, set[str]] = {}
+    held: dict[str, HeldValues] = {}
     for source in sources:
-        own = held.setdefault(source.pair.match or match or "", set())
-        own.update(str(value) for value in source.values)
-        own.update(source.raster.told_values if source.raster else ())
-    for text, values in held.items():
-        require_held(parse_match(text), values, "the labels")
+        text = source.pair.match or match or ""
+        held[text] = held.get(text, HeldValues()) | source.held
+    found = [unheld_warning(parse_match(text), own, "the labels") for text, own in held.items()]
+    return [warning for warning in found if warning is not None]
 
 
 def require_classes(sources: list[LabelSource], legend: Legend, match: str | None) -> None:

@@ -27,9 +27,9 @@ from geoseg.run.fit import check_value_range, collar_warnings
 from geoseg.run.train_labels import (
     LabelSource,
     common_legend,
+    match_warnings,
     open_labels,
     require_classes,
-    require_known_values,
     unlabelled_warnings,
 )
 from geoseg.run.train_pairs import TrainPair, find_pairs
@@ -138,7 +138,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
     )
     _require_one_kind(scenes)
     sources = [scene.labels for scene in scenes]
-    require_known_values(sources, options.match)
+    unheld = match_warnings(sources, options.match)
     legend = _legend(options, start, sources)
     label_dtype(len(legend) + overlap)  # refuses more classes than it has bits for
     require_classes(sources, legend, options.match)
@@ -157,6 +157,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
             *_first(_size_warnings(images, pairs, gsd_m)),
             *_first(collars),
             *_first(unlabelled_warnings(sources, options.match)),
+            *unheld,
         ),
     )
 

@@ -242,6 +242,22 @@ def test_a_value_that_no_reference_holds_is_one_line(
     np.testing.assert_array_equal(found.matrix, 2 * by_hand(mapped, truth))
 
 
+def test_a_value_that_may_lie_beyond_the_map_is_a_warning(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mapped, truth, map_file, _ = pair
+    wide = np.pad(truth, 5, constant_values=7)
+    placed = NORTH_UP @ Affine.translation(-5, -5)
+    file = class_file(tmp_path / "wide.tif", wide, names=False, transform=placed)
+    np.testing.assert_array_equal(
+        judged(map_file, file, match="7=road").matrix, by_hand(mapped, truth)
+    )
+    (record,) = caplog.records
+    assert "'7', which is no value of the reference as far as read (0, 1" in record.message
+
+
 # Polygons -------------------------------------------------------------------------------
 
 

@@ -152,6 +152,15 @@ def test_a_value_of_one_scene_of_many_is_known(tmp_path: Path) -> None:
         make_train_plan(TrainOptions(data=(str(listing),), out=tmp_path / "m"))
 
 
+def test_a_value_that_may_lie_beyond_the_scene_is_a_warning(tmp_path: Path) -> None:
+    values = np.pad((SQUARES % 3).astype(np.uint8), 5, constant_values=7)
+    placed = NORTH_UP @ Affine.translation(-5, -5)
+    file = label_file(tmp_path / "a.tif", values, transform=placed)
+    (warning,) = planned(tmp_path, file, match="7=0").warnings
+    assert "'7', which is no value of the labels as far as read (0, 1, 2)" in warning
+    assert planned(tmp_path, file).warnings == ()
+
+
 def test_numbers_too_large_for_a_map_are_one_line(tmp_path: Path) -> None:
     huge = (SQUARES % 2).astype(np.uint64)
     huge[0, 0] = 2**64 - 1
