@@ -139,7 +139,7 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
     ids, texts = set[int](), set[str]()
     names, colours = dict[int, str](), dict[int, str]()
     for source in sources:
-        told = _told_of(source, match)
+        told, own_names = _told_of(source, match), source.names
         colours |= dict(source.raster.colours) if source.raster else {}
         for value in source.values:
             meaning = told.get(value)
@@ -151,16 +151,16 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
                     texts.add(part)
                     continue
                 ids.add(number)
-                if meaning is None and number in source.names:
-                    names.setdefault(number, source.names[number])
+                if meaning is None and number in own_names:
+                    names.setdefault(number, own_names[number])
     return _legend({i: names.get(i, f"class {i}") for i in sorted(ids)}, texts, colours)
 
 
 def match_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
-    """Return a warning for each ``--match`` of which a value may occur in none of its labels.
+    """Return a warning for each ``--match`` with a value that its labels may not hold.
 
     Raises:
-        OptionError: A value does not for certain, or the text is of another form.
+        OptionError: They do not hold it for certain, or the text is of another form.
     """
     held: dict[str, HeldValues] = {}
     for source in sources:
@@ -203,12 +203,13 @@ def unlabelled_warnings(sources: list[LabelSource], match: str | None) -> list[s
 def _told_of(source: LabelSource, match: str | None) -> dict[int | str, str]:
     """Return what the user says of labels, by the value or by the file's own name for it."""
     told = parse_match(source.pair.match or match)
-    found = {value: told.get(str(value)) for value in source.values}
+    names = {str(number): name for number, name in source.names.items()}
+    found = {}
     for value in source.values:
-        number = whole_number(str(value))
-        if found[value] is None and number in source.names:
-            found[value] = told.get(source.names[number])
-    return {value: text for value, text in found.items() if text is not None}
+        text = told.get(str(value), told.get(names.get(str(value), "")))
+        if text is not None:
+            found[value] = text
+    return found
 
 
 def _classes_of(meaning: str) -> list[str]:
