@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from geoseg.errors import ModelError
 
-__all__ = ["Legend", "LegendClass", "found_legend"]
+__all__ = ["MAX_CLASS_ID", "Legend", "LegendClass", "found_legend", "whole_number"]
 
 _PALETTE = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f",
@@ -17,6 +17,7 @@ _PALETTE = (
 )  # fmt: skip
 _GOLDEN = 0.6180339887
 _COLOUR = re.compile(r"^#[0-9a-fA-F]{6}$")
+_WHOLE = re.compile(r"-?[0-9]{1,40}(\.0+)?")
 MAX_CLASS_ID = 254
 
 
@@ -131,6 +132,11 @@ def found_legend(
         taken.add(name)
         classes.append(LegendClass(class_id=i, name=name, colour=colours.get(i) or next(fresh)))
     return Legend(classes=tuple(classes), nodata_id=nodata_id, wide=True)
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a text is, 3.0 as 3; None for anything else."""
+    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
 
 
 def _fresh_colours(used: set[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ import torch
 from bundled_model.classes import LEGEND, MATCH
 from train_bundled_model import GSD_M, write_pairs
 
+from geoseg.cores import usable_cores
 from geoseg.model.card import NetworkSpec
 from geoseg.options import TrainOptions
 from geoseg.run.train import crop_plan
@@ -32,7 +33,7 @@ from geoseg.run.train_plan import TrainPlan, make_train_plan
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.fit import FitSettings, Fitter
 from geoseg.training.losses import make_loss
-from geoseg.training.network import choose_training_device, default_threads, fresh_network
+from geoseg.training.network import choose_training_device, fresh_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,7 +147,7 @@ def main(arguments: list[str]) -> None:
     settings = FitSettings(
         steps=given.steps, batch_size=8, learning_rate=2e-3, weight_decay=0.02,
         warmup_steps=given.steps // 20, average=0.99, clip_norm=2.0, seed=7,
-        check_steps=given.steps, patience=0, device=device, half=half, threads=default_threads(),
+        check_steps=given.steps, patience=0, device=device, half=half, threads=usable_cores(),
     )  # fmt: skip
     stored = given.out / "trials.jsonl"
     done = {json.loads(line)["name"] for line in stored.read_text().splitlines()} if (

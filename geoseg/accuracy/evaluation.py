@@ -18,11 +18,10 @@ from geoseg.accuracy.stratified import (
     lacking_points,
     stratified_accuracy,
 )
+from geoseg.confidence import CONFIDENCE_STEPS
 from geoseg.errors import OptionError
 
 __all__ = ["Evaluation", "Tally"]
-
-CONFIDENCE_STEPS = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
+from geoseg.legend import whole_number
 
-__all__ = ["Matching", "parse_match", "whole_number"]
+__all__ = ["HeldValues", "Matching", "parse_match", "unheld_warning"]
 
 _LISTED = 12
-_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0+)?")
+_LARGEST = np.iinfo(np.int64).max
 
 
 def parse_match(text: str | None) -> dict[str, str]:
@@ -38,27 +38,82 @@ def parse_match(text: str | None) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldValues:
+    """What a reference holds, as far as read; adds up over references."""
+
+    texts: frozenset[str] = frozenset()
+    """Its values, and its own names for them."""
+    is_all: bool = True
+    """False where parts of it lie elsewhere and were not read."""
+
+    def __or__(self, other: HeldValues) -> HeldValues:
+        """Return what both hold."""
+        return HeldValues(texts=self.texts | other.texts, is_all=self.is_all and other.is_all)
+
+
+def unheld_warning(told: Mapping[str, str], held: HeldValues, source: str) -> str | None:
+    """Tell of what ``--match`` says of a value that is nowhere: a slip of the pen, as a rule.
+
+    Args:
+        told: As ``parse_match`` gives it.
+        held: Values of all references together.
+        source: What the message calls the references.
+
+    Returns:
+        A warning where the value may lie in what was not read, None where there is nothing to
+        warn of.
+
+    Raises:
+        OptionError: The value is nowhere for certain.
+    """
+    unknown = [key for key in told if key not in held.texts]
+    if not unknown:
+        return None
+    shown = sorted(held.texts - {""}, key=_in_order)
+    listing = ", ".join(shown[:_LISTED]) or "none"
+    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    reach = "" if held.is_all else " as far as read"
+    msg = f"--match names {unknown[0]!r}, which is no value of {source}{reach} ({listing}{more})"
+    if held.is_all:
+        raise OptionError(msg, hint="On the left side stands a value, written as it is there.")
+    return msg
+
+
+def _in_order(text: str) -> tuple[bool, int, str]:
+    """Sort numbers before words."""
+    number = whole_number(text)
+    return number is None, number or 0, text
+
+
 @dataclass(frozen=True, slots=True)
 class Matching:
     """From values of the reference to class ids of the map."""
 
     names: Mapping[int, str]
     """Class ids of the map and their names."""
+    others: Callable[[], Collection[int]] = tuple
+    """Numbers that the map shows without a name. Asked for only where they decide, or are to be
+    listed: to know them, all of the map must be read."""
     told: Mapping[str, str] = field(default_factory=dict)
     """What the user says: value or name of the reference to id or name of the map, or ''."""
     reference_names: Mapping[int, str] = field(default_factory=dict)
     """What the reference calls its own numbers."""
     any_number: bool = False
     """The map has no names: every number is a class, also one that the map missed."""
+    source: str = "the reference"
+    """What messages call the reference ..."""
+    target: str = "the map"
+    """... and the map."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean two things."""
         for value, name in self.reference_names.items():
-            if str(value) in self.told or name in self.told or value not in self.names:
+            if str(value) in self.told or name in self.told:
                 continue
-            if name.casefold() != self.names[value].casefold():
-                ours = self.names[value]
-                msg = f"class {value} is {ours!r} in the map and {name!r} in the reference"
+            ours = self.names.get(value, str(value))
+            if name.casefold() != ours.casefold() and self._is_shown(value):
+                msg = f"class {value} is {ours!r} in {self.target} and {name!r} in {self.source}"
                 raise MismatchError(msg, hint=f"Say what it is: --match {value}=CLASS.")
 
     def class_id(self, value: int | str) -> int | None:
@@ -75,34 +130,50 @@ class Matching:
         for called in (text, name):
             if called is not None and called in self.told:
                 told = self.told[called]
-                return self._known((told,), told) if told else None
-        return self._known((text,) if name is None else (text, name), text)
+                return self.named(told) if told else None
+        for each in (text,) if name is None else (text, name):
+            found = self._found(each)
+            if found is not None:
+                return found
+        msg = f"{(name or text)!r} in {self.source} is no class of {self.target}"
+        msg += f" ({self._listing()})"
+        raise MismatchError(
+            msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
+        )
+
+    def named(self, text: str) -> int:
+        """Return the map's class id for an id or a name of the map.
+
+        Raises:
+            MismatchError: The map has no such class.
+        """
+        found = self._found(text)
+        if found is None:
+            msg = f"--match names {text!r}, which is no class of {self.target} ({self._listing()})"
+            raise MismatchError(msg, hint="On the right side stands a class, by its id or name.")
+        return found
+
+    def _is_shown(self, number: int) -> bool:
+        return number in self.names or number in self.others()
 
     def _found(self, text: str) -> int | None:
         number = whole_number(text)
-        if number is not None and (number in self.names or self.any_number):
+        is_id = number is not None and abs(number) <= _LARGEST
+        if number is not None and is_id and (self.any_number or self._is_shown(number)):
             return number
         for class_id, name in self.names.items():
             if name.casefold() == text.casefold():
                 return class_id
         return None
 
-    def _known(self, called: tuple[str, ...], text: str) -> int:
-        """Return the class that is called one of these, first come, first served."""
-        for each in called:
-            found = self._found(each)
-            if found is not None:
-                return found
-        listing = ", ".join(f"{i} {n}" for i, n in list(self.names.items())[:_LISTED])
-        msg = f"the reference says {called[-1]!r}, which is no class of the map ({listing})"
-        raise MismatchError(
-            msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
-        )
+    def _listing(self) -> str:
+        names = {number: str(number) for number in self.others()} | dict(self.names)
+        return ", ".join(f"{i} {n}" for i, n in list(names.items())[:_LISTED])
 
     def class_ids(
         self, values: NDArray[np.int64], valid: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return class ids and where there are any, for numbers of a reference raster.
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], list[int]]:
+        """Return class ids, where there are any, and what occurs in a reference raster.
 
         Args:
             values: (row, col) numbers of the reference.
@@ -117,9 +188,4 @@ class Matching:
         found, known = np.zeros_like(values), np.zeros_like(valid)
         if len(numbers):
             found[valid], known[valid] = table[place], kept[place]
-        return found, known
-
-
-def whole_number(text: str) -> int | None:
-    """Return the number that a text is, 3.0 as 3; None for anything else."""
-    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
+        return found, known, numbers.tolist()

@@ -24,6 +24,8 @@ __all__ = [
     "auto_batch_size",
     "choose_device",
     "cpu_bf16_feature",
+    "is_bf16_fast",
+    "resolve_device",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -31,7 +33,7 @@ Backend = Literal["openvino", "onnxruntime", "torch"]
 
 # bf16 may be chosen without being asked for only where it changes this little.
 _BF16_AGREEMENT: Final = 0.999
-_AMPERE: Final = (8, 0)
+_AMPERE: Final = (8, 0)  # the first CUDA generation with bf16
 # In the order of speed; the first that the processor has is worth naming.
 _BF16_FEATURES: Final = ("amx_bf16", "avx512_bf16", "bf16")
 _CPUINFO: Final = Path("/proc/cpuinfo")
@@ -62,7 +64,7 @@ class Device:
         return self.name == "cpu"
 
     def bytes_per_px(self, card: ModelCard) -> float:
-        """Return about what a forward pass takes per window pixel.
+        """Return about how many bytes a forward pass takes per window pixel.
 
         The card knows it for torch in fp32; the other shares were measured on U-Nets.
         """
@@ -90,7 +92,7 @@ def choose_device(
     Raises:
         OptionError: The device or backend is not there, or cannot compute in that precision.
     """
-    chosen = _resolved(name)
+    chosen = resolve_device(name)
     chosen_backend = _backend(chosen, backend, precision, card, folder)
     return Device(
         name=chosen,
@@ -99,8 +101,15 @@ def choose_device(
     )
 
 
-def _resolved(name: str) -> str:
-    """Return a device's full name; raise OptionError where it is not there."""
+def resolve_device(name: str) -> str:
+    """Return torch's name of a device: ``cpu``, ``cuda:N`` or ``mps``.
+
+    Args:
+        name: One of these, ``cuda`` for the first, or ``auto`` for the fastest.
+
+    Raises:
+        OptionError: The device is not there.
+    """
     chosen = _auto_device() if name == "auto" else name
     if chosen == "cuda":
         chosen = "cuda:0"
@@ -193,13 +202,16 @@ def _precision(device: str, backend: Backend, wanted: str, card: ModelCard) -> P
         return cast("Precision", wanted)
     if (card.bf16_agreement or 0.0) < _BF16_AGREEMENT or backend == "onnxruntime":
         return "fp32"
+    return "bf16" if is_bf16_fast(device) else "fp32"
+
+
+def is_bf16_fast(device: str) -> bool:
+    """Tell whether a device of torch's has bf16 in hardware."""
     if device.startswith("cuda"):
         import torch  # noqa: PLC0415 - 1.2 s
 
-        return "bf16" if torch.cuda.get_device_capability(device) >= _AMPERE else "fp32"
-    if device == "cpu":
-        return "bf16" if cpu_bf16_feature() else "fp32"
-    return "fp32"
+        return torch.cuda.get_device_capability(device) >= _AMPERE
+    return device == "cpu" and cpu_bf16_feature() is not None
 
 
 @cache

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.confidence import CONFIDENCE_STEPS
 from geoseg.errors import ModelError
 from geoseg.model.card import NO_PROGRAMS, PROGRAM_FILES, ModelCard, Program, ProgramKind
 from geoseg.model.focus import focused
 from geoseg.model.network import load_network
-from geoseg.model.predictor import CONFIDENCE_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Build an smp network from its card and load weights strictly; the only user of smp."""
+"""Build the network that a card names and load its weights strictly."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_network",
     "file_sha256",
+    "library_versions",
     "load_network",
     "network_stride_px",
     "predictor_identity",
@@ -61,7 +62,12 @@ def predictor_identity(card: ModelCard, backend: Backend) -> dict[str, Any]:
     facts = card.identity()
     if backend != "torch":
         facts["programs"] = [[p.kind, p.sha256] for p in card.programs]
-    return {**facts, "libraries": {name: _version(name) for name in _LIBRARIES[backend]}}
+    return {**facts, "libraries": library_versions(backend)}
+
+
+def library_versions(backend: Backend = "torch") -> dict[str, str | None]:
+    """Return the versions of the libraries that build a network and run it."""
+    return {name: _version(name) for name in _LIBRARIES[backend]}
 
 
 @cache

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.confidence import CONFIDENCE_STEPS
 from geoseg.errors import ModelError
 
 __all__ = [
-    "CONFIDENCE_STEPS",
     "LabelBatch",
     "Pixels",
     "Predictor",
@@ -18,9 +18,6 @@ __all__ = [
     "not_finite_error",
     "quantise",
 ]
-
-CONFIDENCE_STEPS = 250
-"""Confidence and scores 0..1 are stored as 0..250; 255 is nodata."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -69,9 +66,10 @@ def labels_from_scores(scores: NDArray[np.float32]) -> LabelBatch:
     return LabelBatch(channel, quantise(best))
 
 
-def quantise(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+def quantise(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Return 0..1 as whole steps 0..250, halves to even."""
-    return np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
+    steps: NDArray[np.uint8] = np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
+    return steps
 
 
 def not_finite_error(precision: str, pixels: Pixels) -> ModelError:

@@ -8,16 +8,16 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from geoseg.cores import usable_cores
 from geoseg.errors import ModelError
 from geoseg.model.card import ModelCard, Program, read_card
-from geoseg.model.device import cpu_bf16_feature
+from geoseg.model.device import cpu_bf16_feature, is_bf16_fast
 from geoseg.model.network import file_sha256
 from geoseg.model.registry import bundled_models
 
 __all__ = ["DeviceFacts", "ModelState", "check_bundled_models", "check_model", "probe_devices"]
 
 _CPUINFO = Path("/proc/cpuinfo")
-_AMPERE = (8, 0)  # the first CUDA generation with bf16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +66,9 @@ def _cpu() -> DeviceFacts:
         name="cpu",
         available=True,
         description=f"{_processor()}, {instructions}" + (f", {feature}" if feature else ""),
-        cores=_usable_cores(),
+        cores=usable_cores(),
         bf16=feature is not None,
     )
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -111,7 +105,7 @@ def _cuda_device(index: int) -> DeviceFacts:
         f"CUDA {torch.version.cuda}",
         memory_bytes=total,
         free_bytes=free,
-        bf16=(major, minor) >= _AMPERE,
+        bf16=is_bf16_fast(f"cuda:{index}"),
     )
 
 

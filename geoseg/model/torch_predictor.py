@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.confidence import CONFIDENCE_STEPS
 from geoseg.errors import GeosegError, ModelError, OutOfDeviceMemoryError
 from geoseg.memory import keep_freed_pages
 from geoseg.model.card import ModelCard
@@ -20,7 +21,7 @@ from geoseg.model.device import Device
 from geoseg.model.focus import FocusedUnet, focused
 from geoseg.model.fold import folded
 from geoseg.model.network import load_network
-from geoseg.model.predictor import CONFIDENCE_STEPS, LabelBatch, Pixels, not_finite_error
+from geoseg.model.predictor import LabelBatch, Pixels, not_finite_error
 
 __all__ = ["TorchPredictor", "load_predictor"]
 

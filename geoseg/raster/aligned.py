@@ -18,11 +18,11 @@ from rasterio.windows import Window as RioWindow
 from geoseg.errors import MismatchError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
-from geoseg.raster.class_raster import ClassRaster
+from geoseg.raster.class_raster import ClassRaster, class_numbers
 from geoseg.raster.env import gdal_env, mapped_read_errors
 from geoseg.raster.read import SceneReader
 
-__all__ = ["ClassPixels", "aligned_reader", "burnt", "shift_px"]
+__all__ = ["ClassPixels", "aligned_reader", "burnt", "is_inside", "shift_px"]
 
 _SAME_PLACE_PX: Final = 0.05
 """Corners that lie closer than this have one place: coordinates are written in decimals."""
@@ -59,16 +59,26 @@ def shift_px(other: PixelGrid, grid: PixelGrid) -> tuple[int, int] | None:
     return row, col
 
 
+def is_inside(other: PixelGrid, grid: PixelGrid) -> bool:
+    """Tell whether every pixel of one grid is a pixel of another."""
+    shift = shift_px(other, grid)
+    if shift is None:
+        return False
+    place = Window(*shift, other.height, other.width)
+    return place.intersect(grid.window) == place
+
+
 @contextmanager
 def aligned_reader(
-    raster: ClassRaster, grid: PixelGrid, *, resample: bool
+    raster: ClassRaster, grid: PixelGrid, *, resample: bool, target: str = "the map"
 ) -> Iterator[ReadClasses]:
     """Yield a function that reads windows of ``grid`` from a raster, whatever its own grid.
 
     Args:
         raster: What is read.
-        grid: The grid of the map it is compared with.
+        grid: The grid of the map that it is compared with, or of the scene that it labels.
         resample: Let the nearest pixel stand where the grids have no common lattice.
+        target: What messages call the owner of ``grid``.
 
     Raises:
         MismatchError: They have none, and ``resample`` is False.
@@ -76,16 +86,16 @@ def aligned_reader(
     shift = shift_px(raster.scene.grid, grid)
     if shift is not None:
         with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
-            yield lambda window: _shifted(reader, raster.scene.grid, shift, window)
+            yield lambda window: _shifted(reader, raster, shift, window)
         return
     if not resample:
         why = _difference(raster, grid)
-        msg = f"the pixels of {raster.scene.label} are not those of the map: {why}"
+        msg = f"the pixels of {raster.scene.label} are not those of {target}: {why}"
         raise MismatchError(
             msg, hint="Add --align nearest to take the nearest pixel, or warp it yourself first."
         )
     if raster.scene.grid.crs is None or grid.crs is None:
-        msg = f"{raster.scene.label} or the map has no CRS, so they cannot be aligned"
+        msg = f"{raster.scene.label} or {target} has no CRS, so they cannot be aligned"
         raise MismatchError(msg, hint="Assign one with gdal_edit -a_srs.")
     with gdal_env(), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
@@ -95,7 +105,7 @@ def aligned_reader(
             add_alpha=source.nodata is None and raster.scene.alpha_band is None,
         )  # fmt: skip
     try:
-        yield lambda window: _warped(warped, raster, window)
+        yield lambda window: _warped(warped, raster, window, f"its pixels on the grid of {target}")
     finally:
         warped.close()
         source.close()
@@ -116,25 +126,30 @@ def _difference(raster: ClassRaster, grid: PixelGrid) -> str:
 
 
 def _shifted(
-    reader: SceneReader, own: PixelGrid, shift: tuple[int, int], window: Window
+    reader: SceneReader, raster: ClassRaster, shift: tuple[int, int], window: Window
 ) -> ClassPixels:
     place = Window(window.row_off - shift[0], window.col_off - shift[1], *window.shape)
     values = np.zeros(window.shape, np.int64)
     valid = np.zeros(window.shape, np.bool_)
-    inside = place.intersect(own.window)
+    inside = place.intersect(raster.scene.grid.window)
     if inside.size_px:
         box = reader.read(inside)
         at = inside.within(place)
-        values[at], valid[at] = box.values[0], box.valid
+        values[at], valid[at] = class_numbers(raster, box.values[0], box.valid), box.valid
     return ClassPixels(values, valid)
 
 
-def _warped(warped: Any, raster: ClassRaster, window: Window) -> ClassPixels:  # noqa: ANN401
+def _warped(
+    warped: Any,  # noqa: ANN401 - rasterio has no types
+    raster: ClassRaster,
+    window: Window,
+    what: str,
+) -> ClassPixels:
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with gdal_env(), mapped_read_errors(raster.scene.label, "its pixels on the map's grid"):
+    with gdal_env(), mapped_read_errors(raster.scene.label, what):
         values = warped.read(raster.band, window=part)
         valid = warped.read_masks(raster.band, window=part) != 0
-    return ClassPixels(np.where(valid, values, 0).astype(np.int64), valid)
+    return ClassPixels(class_numbers(raster, values, valid), valid)
 
 
 def burnt(shapes: list[tuple[dict[str, Any], int]], window: Window) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -14,6 +14,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from geoseg.confidence import CONFIDENCE_STEPS, NO_CONFIDENCE
 from geoseg.errors import OptionError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.raster.env import gdal_env, tidy_message
@@ -23,14 +24,14 @@ from geoseg.raster.scene import Scene, open_scene
 __all__ = [
     "ClassRaster",
     "ConfidenceRaster",
+    "class_numbers",
     "open_class_raster",
     "open_confidence",
     "stored_confidence",
 ]
 
 _SAME_PLACE_PX: Final = 0.01
-CONFIDENCE_STEPS: Final = 250
-_NO_CONFIDENCE: Final = 255
+_LARGEST: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,15 @@ class ClassRaster:
     colours: tuple[tuple[int, str], ...]
     """(value, ``#rrggbb``) of the colour table, transparent entries left out."""
 
+    @property
+    def told_values(self) -> frozenset[str]:
+        """What the header alone tells of values, as text: names, their numbers, nodata."""
+        nodata = self.scene.nodata[self.band - 1]
+        numbers = {str(value) for value, _ in self.names}
+        if nodata is not None and nodata.is_integer():
+            numbers.add(str(int(nodata)))
+        return frozenset(numbers | {name for _, name in self.names})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceRaster:
@@ -59,19 +69,22 @@ class ConfidenceRaster:
     """See ``scale``."""
 
 
-def open_class_raster(address: str, band: int | None) -> ClassRaster:
+def open_class_raster(
+    address: str, band: int | None, *, flag: str | None = "--band"
+) -> ClassRaster:
     """Read the header of a class raster.
 
     Args:
         address: Path or URL.
         band: 1-based band; may be left out where there is one.
+        flag: What messages name to choose another band; None where there is no such flag.
 
     Raises:
         SceneError: No raster, or a band of other than whole numbers.
         OptionError: Several bands and none chosen, or one that is not there.
     """
     scene = open_scene(address)
-    chosen = _choose_band(scene, band)
+    chosen = _choose_band(scene, band, flag)
     kind = np.dtype(scene.dtypes[chosen - 1]).kind
     if kind not in "iu":
         msg = f"{scene.label} holds {scene.dtypes[chosen - 1]} values, expected whole class numbers"
@@ -80,7 +93,7 @@ def open_class_raster(address: str, band: int | None) -> ClassRaster:
     return ClassRaster(scene=scene, band=chosen, names=names, colours=colours)
 
 
-def _choose_band(scene: Scene, band: int | None) -> int:
+def _choose_band(scene: Scene, band: int | None, flag: str | None) -> int:
     data = [i for i in range(1, scene.n_bands + 1) if i != scene.alpha_band]
     if band is None and len(data) == 1:
         return data[0]
@@ -89,9 +102,14 @@ def _choose_band(scene: Scene, band: int | None) -> int:
     listing = ", ".join(f"{i} {scene.band_names[i - 1]}" for i in data)
     if band is None:
         msg = f"{scene.label} has {len(data)} bands ({listing}), a class map is one"
-        raise OptionError(msg, hint="Say which one holds the classes, e.g. --band 1.")
+        hint = (
+            "Save the band that holds the classes as a file of its own, e.g. gdal_translate -b 1."
+        )
+        if flag is not None:
+            hint = f"Say which one holds the classes, e.g. {flag} 1."
+        raise OptionError(msg, hint=hint)
     msg = f"{scene.label} has no band {band}; it has {listing}"
-    raise OptionError(msg, hint="Say which one holds the classes with --band.")
+    raise OptionError(msg, hint=f"Say which one holds the classes with {flag}.")
 
 
 def _categories(
@@ -115,6 +133,29 @@ def _categories(
         if entry.get("c4") != "0"
     ]
     return tuple((v, name) for v, name in enumerate(names) if name), tuple(colours)
+
+
+def class_numbers(
+    raster: ClassRaster, values: NDArray[np.integer[Any]], valid: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return pixels as signed numbers of eight bytes, in which all arithmetic is done.
+
+    Args:
+        raster: Whose they are.
+        values: Pixels as stored, any shape.
+        valid: Where they mean anything, of the same shape.
+
+    Raises:
+        SceneError: One of them is 2^63 or more, which only uint64 holds.
+    """
+    if values.dtype == np.uint64:
+        beyond = values[valid & (values > _LARGEST)]
+        if beyond.size:
+            msg = (
+                f"{raster.scene.label} holds the class number {beyond[0]}, expected less than 2^63"
+            )
+            raise SceneError(msg, hint="Give its classes smaller numbers, or declare it as nodata.")
+    return values.astype(np.int64, copy=False)
 
 
 def open_confidence(address: str, grid: PixelGrid) -> ConfidenceRaster:
@@ -152,14 +193,14 @@ def stored_confidence(
     real = box.values[0].astype(np.float64) * raster.scale + raster.offset
     stored = np.rint(real * CONFIDENCE_STEPS)
     # 255 in bytes of 1/250 is geoseg's own "none", with or without a nodata tag.
-    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == _NO_CONFIDENCE)[None])[0]
+    known = box.valid & ~((box.values.dtype == np.uint8) & (stored == NO_CONFIDENCE)[None])[0]
     wrong = known & ((stored < 0) | (stored > CONFIDENCE_STEPS))
     problem = None
     if wrong.any():
         found = real[wrong][0]
         problem = f"{raster.scene.label} holds the confidence {found:g}, expected 0 to 1"
     usable = known & ~wrong
-    return np.where(usable, stored, _NO_CONFIDENCE).astype(np.uint8), problem
+    return np.where(usable, stored, NO_CONFIDENCE).astype(np.uint8), problem
 
 
 def _require_same_grid(scene: Scene, grid: PixelGrid) -> None:

@@ -23,7 +23,7 @@ from geoseg.model.predictor import Predictor
 from geoseg.raster.piece import write_piece
 from geoseg.raster.read import SceneReader, rasterise_mask
 from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
-from geoseg.run.model_pixels import filled, on_model_grid, scene_extent
+from geoseg.run.model_pixels import Stretch, filled, on_model_grid, scene_extent
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt, RunStore
 from geoseg.vector.trace import BlockTrace, slices_of, trace_block
@@ -131,8 +131,9 @@ def read_block(
     own_valid = box.valid[own.within(box.window)] & wanted
     if not own_valid.any():
         return None
-    ranges = plan.value_range, plan.card.value_range
-    values, valid = on_model_grid(plan.scale, inside, box, ranges)
+    own_range = plan.value_range
+    stretch = None if own_range is None else Stretch(own_range, plan.card.value_range)
+    values, valid = on_model_grid(plan.scale, inside, box, stretch)
     rows = reflect_index(region.row_off, region.height, plan.tiling.height) - inside.row_off
     cols = reflect_index(region.col_off, region.width, plan.tiling.width) - inside.col_off
     offsets = np.array([s.offset for s in plan.card.scaling], np.float32)

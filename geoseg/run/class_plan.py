@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from geoseg.cores import usable_cores
 from geoseg.errors import OptionError, OutputError
 from geoseg.grid.tiling import Tiling
 from geoseg.grid.window import round_up
@@ -157,7 +157,7 @@ def make_class_plan(options: VectoriseOptions) -> ClassPlan:
         confidence=confidence,
         legend=legend,
         block_shape=_block_shape(raster, options.block_px or _BLOCK_PX),
-        workers=options.workers or _cores(),
+        workers=options.workers or usable_cores(),
         outlines=outlines_of(options, grid),
         targets=targets,
         table=None,
@@ -221,7 +221,3 @@ def _block_shape(raster: ClassRaster, block_px: int) -> tuple[int, int]:
     if max(height, width) > 2 * block_px:
         height = width = block_px
     return min(height, grid.height), min(width, grid.width)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

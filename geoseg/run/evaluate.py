@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +18,18 @@ from numpy.typing import NDArray
 from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
-from geoseg.accuracy.matching import Matching, parse_match
+from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
 from geoseg.accuracy.report_page import report_page
+from geoseg.confidence import NO_CONFIDENCE
 from geoseg.errors import MismatchError, OptionError, OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.options import EvaluateOptions, RunOptions
-from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt
+from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burnt, is_inside
 from geoseg.raster.class_raster import (
     ClassRaster,
     ConfidenceRaster,
+    class_numbers,
     open_class_raster,
     open_confidence,
     stored_confidence,
@@ -38,11 +42,12 @@ from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_refer
 
 __all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
 
+_log = logging.getLogger(__name__)
+
 _STRIP_PX: Final = 4_000_000
 _MAP_NAME: Final = "classes.tif"
 _CONFIDENCE_NAME: Final = "confidence.tif"
 _LEAST_ROWS: Final = 64
-_NO_CONFIDENCE: Final = 255
 _SAME_AREA: Final = 0.05
 
 
@@ -56,12 +61,17 @@ class EvaluateResult:
     """``json`` and ``report``, where a folder was given."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Map:
     """One map to judge."""
 
     raster: ClassRaster
     confidence: ConfidenceRaster | None
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """Pixels of every class; all of the map is read for it."""
+        return class_counts(self.raster)
 
     @property
     def grid(self) -> PixelGrid:
@@ -75,6 +85,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         GeosegError: In one line what is wrong and what to do; nothing is half-written.
     """
     _refuse_to_overwrite(options)
+    parse_match(options.match)  # a slip is told before a model maps for hours
     references = options.references
     if len(references) == 1:
         references = references * len(options.maps)
@@ -109,7 +120,7 @@ def _evaluation(
     used: dict[str, set[int]] = {}
     n_points: dict[str, int] = {}
     areas_px: list[tuple[float, int]] = []
-    kinds = set()
+    kinds, held = set(), HeldValues()
     for address, reference in zip(maps, references, strict=True):
         judged = _open_map(address, options)
         names = _merged(names, judged)
@@ -120,20 +131,22 @@ def _evaluation(
             msg = "some references are points and some are not, which have no common measure"
             raise OptionError(msg, hint="Evaluate them one by one.")
         if shapes is not None and shapes.points is not None:
-            counts = class_counts(judged.raster)
+            counts = judged.counts
             strata = {i: strata.get(i, 0) + counts.get(i, 0) for i in strata | counts}
-            used.setdefault(reference, set()).update(
-                _add_points(judged, shapes, counts, tally, options)
-            )
+            used.setdefault(reference, set()).update(_add_points(judged, shapes, tally, options))
+            held |= HeldValues(texts=frozenset(shapes.values))
             n_points[reference] = len(shapes.values)
             areas_px.append((_pixel_m2(judged.grid), sum(counts.values())))
         else:
-            _add_pixels(judged, reference, shapes, tally, options)
+            held |= _add_pixels(judged, reference, shapes, tally, options)
     is_points = kinds == {True}
     if tally.is_empty:
         what = "point with a label lies on the maps" if is_points else "pixel has a reference"
         msg = f"there is nothing to compare: no {what}"
         raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
+    warning = unheld_warning(parse_match(options.match), held, "the reference")
+    if warning is not None:
+        _log.warning(warning)
     return tally.evaluation(
         names,
         boundary_px=None if is_points else options.boundary_px,
@@ -185,14 +198,12 @@ def _shapes(reference: str, grid: PixelGrid, column: str | None) -> ReferenceSha
 
 
 def _matching(
-    judged: _Map,
-    counts: dict[int, int],
-    options: EvaluateOptions,
-    reference: ClassRaster | None = None,
+    judged: _Map, options: EvaluateOptions, reference: ClassRaster | None = None
 ) -> Matching:
     """Return the matching; numbers are their own names where the map has none."""
     return Matching(
-        names={i: str(i) for i in counts} | dict(judged.raster.names),
+        names=dict(judged.raster.names),
+        others=lambda: judged.counts,
         told=parse_match(options.match),
         reference_names=dict(reference.names) if reference else {},
         any_number=not judged.raster.names,
@@ -205,7 +216,7 @@ def class_counts(raster: ClassRaster) -> dict[int, int]:
     with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
         for window in strips(raster.scene.grid):
             box = reader.read(window)
-            values = box.values[0][box.valid].astype(np.int64)
+            values = class_numbers(raster, box.values[0], box.valid)[box.valid]
             ids = occurring(values)
             numbers = np.bincount(places_of(values, ids), minlength=len(ids))
             for i, n in zip(ids.tolist(), numbers.tolist(), strict=True):
@@ -226,13 +237,13 @@ def _add_pixels(
     shapes: ReferenceShapes | None,
     tally: Tally,
     options: EvaluateOptions,
-) -> None:
-    """Compare every pixel that has a reference."""
+) -> HeldValues:
+    """Compare every pixel that has a reference; return what the reference holds."""
     grid = judged.grid
     reach = boundary_reach_px(options.boundary_px)
     with ExitStack() as stack:
         read_map = stack.enter_context(aligned_reader(judged.raster, grid, resample=False))
-        read_reference = stack.enter_context(_reference(judged, reference, shapes, options))
+        read_reference, held = stack.enter_context(_reference(judged, reference, shapes, options))
         read_confidence = stack.enter_context(_confidence(judged.confidence))
         for strip in strips(grid):
             wide = Window(strip.row_off - reach, 0, strip.height + 2 * reach, grid.width)
@@ -251,28 +262,37 @@ def _add_pixels(
             tally.add_borders(
                 boundary_counts(mapped.values, known.values, both, options.boundary_px, margin)
             )
+    return held()
 
 
 @contextmanager
 def _reference(
     judged: _Map, reference: str, shapes: ReferenceShapes | None, options: EvaluateOptions
-) -> Iterator[ReadClasses]:
-    """Yield a function that reads the reference as class ids of the map."""
+) -> Iterator[tuple[ReadClasses, Callable[[], HeldValues]]]:
+    """Yield a function that reads the reference as class ids of the map.
+
+    Another one beside it tells what the reference holds; of a raster, as far as it was read.
+    """
     if shapes is not None:
-        matching = _matching(judged, class_counts(judged.raster), options)
+        matching = _matching(judged, options)
         ids = [matching.class_id(value) if value else None for value in shapes.values]
-        yield lambda window: _burnt(shapes, ids, window)
+        held = HeldValues(texts=frozenset(shapes.values))
+        yield lambda window: _burnt(shapes, ids, window), lambda: held
         return
-    raster = open_class_raster(reference, options.reference_band)
-    matching = _matching(judged, class_counts(judged.raster), options, raster)
+    raster = open_class_raster(reference, options.reference_band, flag="--reference-band")
+    matching = _matching(judged, options, raster)
+    seen = set(raster.told_values)
+    is_all = is_inside(raster.scene.grid, judged.grid)
     resample = options.align == "nearest"
     with aligned_reader(raster, judged.grid, resample=resample) as read:
 
         def matched(window: Window) -> ClassPixels:
             pixels = read(window)
-            return ClassPixels(*matching.class_ids(pixels.values, pixels.valid))
+            ids, known, numbers = matching.class_ids(pixels.values, pixels.valid)
+            seen.update(map(str, numbers))
+            return ClassPixels(ids, known)
 
-        yield matched
+        yield matched, lambda: HeldValues(texts=frozenset(seen), is_all=is_all)
 
 
 def _burnt(shapes: ReferenceShapes, ids: list[int | None], window: Window) -> ClassPixels:
@@ -302,13 +322,12 @@ def _confidence(
 def _add_points(
     judged: _Map,
     shapes: ReferenceShapes,
-    counts: dict[int, int],
     tally: Tally,
     options: EvaluateOptions,
 ) -> set[int]:
     """Compare the map with points; return the numbers of those that could be used."""
     grid = judged.grid
-    matching = _matching(judged, counts, options)
+    matching = _matching(judged, options)
     places = np.floor(shapes.points if shapes.points is not None else np.empty((0, 2)))
     labelled = np.array([bool(value) for value in shapes.values], np.bool_)
     col, row = places[:, 0], places[:, 1]
@@ -329,7 +348,7 @@ def _add_points(
             certain = read_confidence(window)
             mapped.append(found)
             reference.append(class_id)
-            confidence.append(_NO_CONFIDENCE if certain is None else int(certain[0, 0]))
+            confidence.append(NO_CONFIDENCE if certain is None else int(certain[0, 0]))
             used.add(i)
     tally.add_pairs(
         np.array(mapped, np.int64), np.array(reference, np.int64), np.array(confidence, np.uint8)

@@ -5,7 +5,7 @@ Mapping and training read through this one room, so that a model meets the same 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from geoseg.grid.window import Window
 from geoseg.model.predictor import Pixels
 from geoseg.raster.read import PixelBox, SceneReader
 
-__all__ = ["filled", "on_model_grid", "read_model_window", "scene_extent"]
+__all__ = ["Stretch", "filled", "on_model_grid", "read_model_window", "scene_extent"]
+
+
+class Stretch(NamedTuple):
+    """From the values of a scene to those that a model was made for."""
+
+    own: tuple[float, float]
+    """Smallest and largest value of the scene ..."""
+    wanted: tuple[float, float]
+    """... and what they become."""
 
 
 def scene_extent(scale: GridScale, inside: Window) -> Window:
@@ -30,7 +39,7 @@ def on_model_grid(
     scale: GridScale,
     inside: Window,
     box: PixelBox,
-    ranges: tuple[tuple[float, float] | None, tuple[float, float]],
+    stretch: Stretch | None = None,
 ) -> tuple[Pixels, NDArray[np.bool_]]:
     """Return (band, row, col) pixels and (row, col) validity of a window of the model's grid.
 
@@ -38,9 +47,9 @@ def on_model_grid(
         scale: How the grids belong together.
         inside: Window of the model's grid, inside it.
         box: Scene pixels, those of ``scene_extent`` at least.
-        ranges: As for ``stretched``.
+        stretch: What is done to the values first; None leaves them as they are.
     """
-    values: Pixels = stretched(box.values, *ranges)
+    values: Pixels = box.values if stretch is None else stretched(box.values, stretch)
     if scale.is_identity:
         place = inside.within(box.window)
         return values[(slice(None), *place)], box.valid[place]
@@ -50,27 +59,19 @@ def on_model_grid(
 
 
 def read_model_window(
-    reader: SceneReader,
-    scale: GridScale,
-    inside: Window,
-    ranges: tuple[tuple[float, float] | None, tuple[float, float]],
+    reader: SceneReader, scale: GridScale, inside: Window
 ) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Read a window of the model's grid; see ``on_model_grid``.
+    """Read a window of the model's grid, values as they are; see ``on_model_grid``.
 
     Raises:
         SceneReadError: The pixels cannot be read.
     """
-    return on_model_grid(scale, inside, reader.read(scene_extent(scale, inside)), ranges)
+    return on_model_grid(scale, inside, reader.read(scene_extent(scale, inside)))
 
 
-def stretched(
-    values: NDArray[Any], own: tuple[float, float] | None, wanted: tuple[float, float]
-) -> Pixels:
-    """Stretch a value range onto the model's; None leaves the values as they are."""
-    if own is None:
-        same: Pixels = values
-        return same
-    (low, high), (to_low, to_high) = own, wanted
+def stretched(values: NDArray[Any], stretch: Stretch) -> Pixels:
+    """Stretch a value range onto the model's; what lies beyond it is cut off."""
+    (low, high), (to_low, to_high) = stretch.own, stretch.wanted
     moved = (values.astype(np.float32) - low) * np.float32((to_high - to_low) / (high - low))
     mapped: Pixels = np.clip(moved + np.float32(to_low), to_low, to_high, dtype=np.float32)
     return mapped

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from geoseg.cores import usable_cores
 from geoseg.errors import OptionError
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
@@ -246,7 +246,7 @@ def default_workers(device: Device) -> int:
     """Return blocks at a time: one per core on the CPU, three to feed one GPU."""
     if not device.is_cpu:
         return 3
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.evaluation import Evaluation
+from geoseg.cores import usable_cores
 from geoseg.errors import ModelError, OptionError, RunInterruptedError
 from geoseg.grid.window import Window
 from geoseg.model.card import BandScaling, ModelCard
+from geoseg.model.network import library_versions
 from geoseg.options import DEFAULT_STEPS, TrainOptions
 from geoseg.raster.read import SceneReader
 from geoseg.run.events import (
@@ -35,18 +37,18 @@ from geoseg.run.events import (
 from geoseg.run.model_pixels import filled, read_model_window
 from geoseg.run.store import RunStore, StoreKey, write_atomically
 from geoseg.run.train_blocks import SplitCounts, prepare_blocks
-from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan, require_bands
+from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan
 from geoseg.training.augment import Variation
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
+    from geoseg.model.importing import ImportRequest
     from geoseg.training.fit import Check, FitSettings, Fitter
     from geoseg.training.judge import Example
 
 __all__ = ["TrainResult", "crop_plan", "train"]
 
-CHECKPOINT_NAME: Final = "checkpoint.pt"
 _STEPS_NAME: Final = "steps.json"
 _LOOKS: Final = 20
 _LEAST_LOOK: Final = 10
@@ -72,7 +74,18 @@ class TrainResult:
     card: ModelCard
     """Its card."""
     accuracy: dict[str, Evaluation]
-    """By part of the ground that was not trained on: validation, test."""
+    """By part of the ground that was not trained on: ``validation``, ``test``; of classes that
+    overlap, each by itself: ``test: roof``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What is trained on, as the network meets it."""
+
+    blocks: PreparedBlocks
+    counts: SplitCounts
+    crops: CropPlan
+    value_range: tuple[float, float]
 
 
 def _ignore(_: object) -> None:
@@ -90,12 +103,12 @@ def train(options: TrainOptions, progress: Progress = _ignore) -> TrainResult:
         GeosegError: In one line what is wrong and what to do; nothing is half-written.
     """
     from geoseg.model.importing import require_free  # noqa: PLC0415 - torch
+    from geoseg.training.fit import CHECKPOINT_NAME  # noqa: PLC0415
     from geoseg.training.network import choose_training_device  # noqa: PLC0415
 
     out = options.out.absolute()
     require_free(out, overwrite=options.overwrite)
     plan = make_train_plan(options)
-    require_bands(plan)
     for message in plan.warnings:
         progress(Warned(message=message))
     device, half = choose_training_device(options.device, options.precision)
@@ -152,7 +165,8 @@ def _trained(
     fitter = Fitter(network, loss, data, settings, store.pieces)
     progress(_split_event(plan, counts, settings, fitter))
     _fit(fitter, settings, progress)
-    return _finish(plan, fitter, settings, (blocks, counts, crops, value_range), progress)
+    ground = _Ground(blocks=blocks, counts=counts, crops=crops, value_range=value_range)
+    return _finish(plan, fitter, settings, ground, progress)
 
 
 def _lacking(plan: TrainPlan, counts: SplitCounts) -> list[str]:
@@ -278,7 +292,6 @@ def _settings(
 ) -> FitSettings:
     """Decide how many batches there are; an interrupted training keeps its number."""
     from geoseg.training.fit import FitSettings  # noqa: PLC0415 - torch
-    from geoseg.training.network import default_threads  # noqa: PLC0415
 
     options = plan.options
     first = FitSettings(
@@ -294,7 +307,7 @@ def _settings(
         patience=options.patience,
         device=device[0],
         half=device[1],
-        threads=options.threads or default_threads(),
+        threads=options.threads or usable_cores(),
         overlap=plan.overlap,
     )
     path = store.pieces / _STEPS_NAME
@@ -322,7 +335,7 @@ def _step_s(network: Any, loss: Any, data: Any, settings: FitSettings) -> float:
     from geoseg.training.network import seconds_per_step  # noqa: PLC0415
 
     trial = Fitter(copy.deepcopy(network), loss, data, settings, None)
-    numbers = iter(range(1000))
+    numbers = itertools.count()
     return seconds_per_step(lambda: trial.one_step(next(numbers)))
 
 
@@ -344,71 +357,93 @@ def _fit(fitter: Fitter, settings: FitSettings, progress: Progress) -> None:
 
 
 def _finish(
-    plan: TrainPlan,
-    fitter: Fitter,
-    settings: FitSettings,
-    ground: tuple[PreparedBlocks, SplitCounts, CropPlan, tuple[float, float]],
-    progress: Progress,
+    plan: TrainPlan, fitter: Fitter, settings: FitSettings, ground: _Ground, progress: Progress
 ) -> TrainResult:
     """Calibrate, judge and write the folder."""
     from geoseg.model.halo import image_side_px  # noqa: PLC0415 - torch
-    from geoseg.model.importing import ImportRequest, make_model_folder  # noqa: PLC0415
+    from geoseg.model.importing import make_model_folder  # noqa: PLC0415
     from geoseg.model.network import network_stride_px  # noqa: PLC0415
-    from geoseg.training.judge import find_temperature, judge  # noqa: PLC0415
 
-    blocks, counts, crops, value_range = ground
-    options = plan.options
     network = fitter.best_network()
     progress(StageStarted(stage="calibration"))
-    per_class = plan.overlap
-    temperature = 1.0
-    if not per_class:
-        temperature = round(find_temperature(network, blocks, VALIDATION, crops, settings), 4)
-    found = {
-        f"{NAMES[part]}: {name}" if name else NAMES[part]: evaluation
-        for part in (VALIDATION, TEST)
-        for name, evaluation in judge(
-            network, blocks, part, crops, settings, temperature=temperature, legend=plan.legend
-        ).items()
-    }
-    examples = _examples(network, blocks, crops, settings)
+    temperature, found = _judged(plan, network, settings, ground)
+    examples = _examples(network, ground.blocks, ground.crops, settings)
     progress(StageStarted(stage="model"))
-    name = options.name or options.out.name
-    facts = _facts(plan, fitter, settings, counts, found)
-    request = ImportRequest(
+    facts = _facts(plan, fitter, settings, ground.counts, found)
+    side_px = image_side_px(network_stride_px(network))
+    card = make_model_folder(
+        (plan.network, network.state_dict()),
+        plan.options.out.absolute(),
+        _request(plan, ground, temperature, facts),
+        images=_halo_images(plan, ground.blocks, ground.crops, side_px),
+        texts=_texts(plan, fitter, found, examples, facts),
+        overwrite=plan.options.overwrite,
+    )
+    progress(
+        Trained(
+            out=str(plan.options.out), elapsed_s=round(fitter.elapsed_s, 1),
+            best_step=fitter.best_step, temperature=temperature,
+            accuracy={part: _brief(e) for part, e in found.items()},
+        )
+    )  # fmt: skip
+    return TrainResult(folder=plan.options.out.absolute(), card=card, accuracy=found)
+
+
+def _judged(
+    plan: TrainPlan,
+    network: Any,  # noqa: ANN401 - torch's module
+    settings: FitSettings,
+    ground: _Ground,
+) -> tuple[float, dict[str, Evaluation]]:
+    """Return the temperature, and the accuracy by part of the ground.
+
+    Each class that may overlap others has its own yes and no, which no temperature is for.
+    """
+    from geoseg.training.judge import find_temperature, judge  # noqa: PLC0415 - torch
+
+    blocks, crops = ground.blocks, ground.crops
+    temperature = 1.0
+    if not plan.overlap:
+        temperature = round(find_temperature(network, blocks, VALIDATION, crops, settings), 4)
+    found = {}
+    for part in (VALIDATION, TEST):
+        by_class = judge(
+            network, blocks, part, crops, settings, temperature=temperature, legend=plan.legend
+        )
+        for name, evaluation in by_class.items():
+            found[f"{NAMES[part]}: {name}" if name else NAMES[part]] = evaluation
+    return temperature, found
+
+
+def _request(
+    plan: TrainPlan, ground: _Ground, temperature: float, facts: dict[str, Any]
+) -> ImportRequest:
+    """Return what the model folder says beside its weights."""
+    from geoseg.model.importing import ImportRequest  # noqa: PLC0415 - torch
+
+    crops, name = ground.crops, _name(plan)
+    return ImportRequest(
         name=name,
-        title=options.title or f"{', '.join(c.name for c in plan.legend)} ({name})",
-        description=_description(plan, counts),
+        title=plan.options.title or f"{', '.join(c.name for c in plan.legend)} ({name})",
+        description=_description(plan, ground.counts),
         bands=plan.band_names,
         scaling=tuple(
             BandScaling(offset=o, divisor=d)
             for o, d in zip(crops.offset, crops.divisor, strict=True)
         ),
-        value_range=value_range,
+        value_range=ground.value_range,
         gsd_m=plan.gsd_m,
         gsd_range_m=_gsd_range(plan),
         legend=plan.legend,
         temperature=temperature,
-        activation="sigmoid" if per_class else "softmax",
-        license=options.license,
+        activation="sigmoid" if plan.overlap else "softmax",
+        license=plan.options.license,
         facts=facts,
     )
-    card = make_model_folder(
-        (plan.network, network.state_dict()),
-        options.out.absolute(),
-        request,
-        images=_halo_images(plan, blocks, crops, image_side_px(network_stride_px(network))),
-        texts=_texts(plan, name, fitter, found, examples, facts),
-        overwrite=options.overwrite,
-    )
-    progress(
-        Trained(
-            out=str(options.out), elapsed_s=round(fitter.elapsed_s, 1),
-            best_step=fitter.best_step, temperature=temperature,
-            accuracy={part: _brief(e) for part, e in found.items()},
-        )
-    )  # fmt: skip
-    return TrainResult(folder=options.out.absolute(), card=card, accuracy=found)
+
+
+def _name(plan: TrainPlan) -> str:
+    return plan.options.name or plan.options.out.name
 
 
 def _gsd_range(plan: TrainPlan) -> tuple[float, float] | None:
@@ -437,7 +472,6 @@ def _facts(
     counts: SplitCounts,
     found: dict[str, Evaluation],
 ) -> dict[str, Any]:
-    libraries = ("torch", "segmentation-models-pytorch", "timm", "numpy")
     training: dict[str, Any] = {
         "steps": fitter.steps_done,
         "best_step": fitter.best_step,
@@ -451,7 +485,7 @@ def _facts(
         "data_sha256": counts.digest,
         "block_px": counts.block_px,
         "blocks": dict(zip(NAMES, counts.blocks, strict=True)),
-        "versions": {name: version(name) for name in libraries},
+        "versions": {**library_versions(), "numpy": np.__version__},
         "python": platform.python_version(),
     }
     if plan.start is not None:
@@ -517,7 +551,7 @@ def _square_of(scene: TrainScene, side_px: int, offset: NDArray[np.float32]) -> 
         return []
     window = Window((height - side_px) // 2, (width - side_px) // 2, side_px, side_px)
     with SceneReader(scene.scene, scene.bands, "any") as reader:
-        values, valid = read_model_window(reader, scene.scale, window, (None, (0.0, 1.0)))
+        values, valid = read_model_window(reader, scene.scale, window)
     return [filled(values, valid, offset)] if valid.mean() > _MOSTLY else []
 
 
@@ -549,7 +583,6 @@ def _examples(
 
 def _texts(
     plan: TrainPlan,
-    name: str,
     fitter: Fitter,
     found: dict[str, Evaluation],
     examples: Sequence[Example],
@@ -569,7 +602,8 @@ def _texts(
         ("weights", f"those after {training['best_step']} batches"),
         ("time", f"{training['minutes']} minutes"),
     ]  # fmt: skip
-    page = training_page(name, rows, (fitter.curve, fitter.checks), found, plan.legend, examples)
+    curves = fitter.curve, fitter.checks
+    page = training_page(_name(plan), rows, curves, found, plan.legend, examples)
     numbers = {
         "geoseg": plan.identity()["geoseg"],
         "made": time.strftime("%Y-%m-%d", time.gmtime()),

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
-from geoseg.errors import MismatchError, OptionError, OutputError
+from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.raster.read import SceneReader
@@ -41,6 +42,10 @@ _SAME_GROUND: Final = 0.02
 """Part of a block that two scenes may share: grids do not meet to the pixel."""
 _LEAST_BLOCKS: Final = 2
 _FACTS: Final = "blocks.json"
+_ARRAYS: Final = ("pixels", "valid", "labels")
+
+_Arrays = dict[str, Any]
+"""Mapped files by name, block by block; see ``PreparedBlocks``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +83,11 @@ def prepare_blocks(
             _write_blocks(plan, folder, progress)
         stored = json.loads(facts.read_text(encoding="utf-8"))
     except OSError as error:
-        if isinstance(error, OutputError) or type(error).__module__.startswith("geoseg"):
+        if isinstance(error, GeosegError):
             raise
         msg = f"cannot write to {folder}: {error.strerror or error}"
         raise OutputError(msg, hint="Is the disk full, the folder writable?") from error
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    arrays = {name: np.load(_file(folder, name), mmap_mode="r") for name in _ARRAYS}
     blocks = PreparedBlocks(
         pixels=arrays["pixels"],
         valid=arrays["valid"],
@@ -100,63 +105,91 @@ def prepare_blocks(
     return blocks, counts
 
 
-_ARRAYS: Final = ("pixels", "valid", "labels")
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
 
 
 def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], None]) -> None:
     cells = [_labelled_cells(plan, scene) for scene in plan.scenes]
     side = plan.options.block_px or _block_side(plan, cells)
     places = _places(cells, side)
-    full = side + 2 * MARGIN_PX
-    n_bands, n_classes = len(plan.band_names), len(plan.legend)
-    kinds = {scene.scene.dtypes[b - 1] for scene in plan.scenes for b in scene.bands}
-    kind = np.dtype(np.uint8 if kinds == {"uint8"} else np.float32)
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        "pixels": ((len(places), n_bands, full, full), kind),
-        "valid": ((len(places), full, full), np.dtype(np.bool_)),
-        "labels": ((len(places), full, full), label_dtype(n_classes + plan.overlap)),
-    }
-    _require_room(shapes, folder)
-    arrays = {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
-        for name, (shape, dtype) in shapes.items()
-    }
-    counts = np.zeros((len(places), n_classes), np.int64)
-    done = 0
-    for number, scene in enumerate(plan.scenes):
-        own = np.flatnonzero(places[:, 0] == number)
-        with (
-            SceneReader(scene.scene, scene.bands, "any") as reader,
-            label_reader(
-                scene.labels, plan.legend, plan.options.match, overlap=plan.overlap
-            ) as read_labels,
-        ):
-            for block in own.tolist():
-                _, row, col = places[block].tolist()
-                core = Window(row * side, col * side, side, side)
-                pixels, valid, labels = _read(
-                    scene, reader, read_labels, core, arrays["labels"].dtype
-                )
-                arrays["pixels"][block], arrays["valid"][block] = pixels, valid
-                arrays["labels"][block] = labels
-                counts[block] = class_counts(labels, n_classes, overlap=plan.overlap)
-                done += 1
-                progress(done, len(places))
+    arrays = _fresh_arrays(plan, folder, len(places), side + 2 * MARGIN_PX)
+    counts = _read_ground(plan, places, side, arrays, progress)
     part = _split(plan, places, counts, side)
-    gap = min(_GAP_PX, side // 4)
-    touched = set()
-    for number, window in gap_windows(places, part, side, gap):
-        core = Window(-MARGIN_PX, -MARGIN_PX, full, full)
-        arrays["labels"][(number, *window.within(core))] = 0
-        touched.add(number)
-    for number in touched:
-        labels = arrays["labels"][number]
-        counts[number] = class_counts(labels, n_classes, overlap=plan.overlap)
+    _clear_gaps(plan, gap_windows(places, part, side, min(_GAP_PX, side // 4)), arrays, counts)
     _require_parts(plan, counts, part, side)
     digest = _digest(arrays)
     for array in arrays.values():
         array.flush()
-    _write_facts(plan, folder, places, part, arrays["labels"], side, digest)
+    _write_facts(plan, folder, places, part, counts, side, digest)
+
+
+def _fresh_arrays(plan: TrainPlan, folder: Path, n_blocks: int, full_px: int) -> _Arrays:
+    """Make the files that hold all blocks, margins included."""
+    kind = np.dtype(np.uint8 if all(s.is_8bit for s in plan.scenes) else np.float32)
+    planes = (n_blocks, full_px, full_px)
+    shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+        "pixels": ((n_blocks, len(plan.band_names), full_px, full_px), kind),
+        "valid": (planes, np.dtype(np.bool_)),
+        "labels": (planes, label_dtype(len(plan.legend) + plan.overlap)),
+    }
+    for name in shapes:  # of a reading that was stopped: their room is free again
+        _file(folder, name).unlink(missing_ok=True)
+    _require_room(shapes, folder)
+    return {
+        name: np.lib.format.open_memmap(_file(folder, name), mode="w+", dtype=dtype, shape=shape)
+        for name, (shape, dtype) in shapes.items()
+    }
+
+
+def _read_ground(
+    plan: TrainPlan,
+    places: NDArray[np.int64],
+    side: int,
+    arrays: _Arrays,
+    progress: Callable[[int, int], None],
+) -> NDArray[np.int64]:
+    """Fill the arrays; return (block, class) labelled pixels."""
+    counts = np.zeros((len(places), len(plan.legend)), np.int64)
+    done = 0
+    for number, scene in enumerate(plan.scenes):
+        with (
+            SceneReader(scene.scene, scene.bands, "any") as reader,
+            _labels_of(plan, scene) as read_labels,
+        ):
+            for block in np.flatnonzero(places[:, 0] == number).tolist():
+                _, row, col = places[block].tolist()
+                core = Window(row * side, col * side, side, side)
+                found = _read(scene, reader, read_labels, core, arrays["labels"].dtype)
+                for name, part in zip(_ARRAYS, found, strict=True):
+                    arrays[name][block] = part
+                counts[block] = _class_px(plan, found[2])
+                done += 1
+                progress(done, len(places))
+    return counts
+
+
+def _labels_of(plan: TrainPlan, scene: TrainScene) -> AbstractContextManager[ReadLabels]:
+    return label_reader(scene.labels, plan.legend, plan.options.match, overlap=plan.overlap)
+
+
+def _class_px(plan: TrainPlan, labels: NDArray[Any]) -> NDArray[np.int64]:
+    return class_counts(labels, len(plan.legend), overlap=plan.overlap)
+
+
+def _clear_gaps(
+    plan: TrainPlan,
+    gaps: list[tuple[int, Window]],
+    arrays: _Arrays,
+    counts: NDArray[np.int64],
+) -> None:
+    """Forget the labels of the gaps between the parts, and count their blocks anew."""
+    labels = arrays["labels"]
+    whole = Window(-MARGIN_PX, -MARGIN_PX, *labels.shape[1:])
+    for number, window in gaps:
+        labels[(number, *window.within(whole))] = 0
+    for number in {number for number, _ in gaps}:
+        counts[number] = _class_px(plan, labels[number])
 
 
 def _read(
@@ -170,7 +203,7 @@ def _read(
     whole = core.expand(MARGIN_PX)
     grid = Window(0, 0, scene.scale.model_height, scene.scale.model_width)
     seen, own = whole.intersect(grid), core.intersect(grid)
-    values, mask = read_model_window(reader, scene.scale, seen, (None, (0.0, 1.0)))
+    values, mask = read_model_window(reader, scene.scale, seen)
     place = seen.within(whole)
     pixels = np.zeros((len(values), *whole.shape), values.dtype)
     valid = np.zeros(whole.shape, np.bool_)
@@ -178,22 +211,15 @@ def _read(
     pixels[(slice(None), *place)], valid[place] = np.where(mask, values, 0), mask
     labels[own.within(whole)] = read_labels(own)
     labels[~valid] = 0
-    if pixels.dtype == np.float32 and _is_uint8(scene):
+    if pixels.dtype == np.float32 and scene.is_8bit:
         pixels = np.rint(pixels).astype(np.uint8)  # resampled 8-bit pixels
     return pixels, valid, labels
-
-
-def _is_uint8(scene: TrainScene) -> bool:
-    """Tell whether all bands that are read hold bytes."""
-    return all(scene.scene.dtypes[b - 1] == "uint8" for b in scene.bands)
 
 
 def _labelled_cells(plan: TrainPlan, scene: TrainScene) -> NDArray[np.int64]:
     """Return (n, 2) row and column of the cells of 128 px that hold labels."""
     found = []
-    with label_reader(
-        scene.labels, plan.legend, plan.options.match, overlap=plan.overlap
-    ) as read_labels:
+    with _labels_of(plan, scene) as read_labels:
         for window in scene.labels.windows(_READ_PX):
             known = read_labels(window) != 0
             pad = [(0, -length % CELL_PX) for length in known.shape]
@@ -278,8 +304,9 @@ def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArr
     grids = [scene.labels.grid for scene in plan.scenes]
     if len(grids) == 1 or any(grid.crs is None for grid in grids):
         return groups
+    moves = [_mover(grid, grids[0]) for grid in grids]
     boxes = np.array(
-        [_bounds(grids[0], grids[n], row, col, side) for n, row, col in places.tolist()]
+        [_bounds(grids[n], moves[n], row, col, side) for n, row, col in places.tolist()]
     )
     for k in range(len(places)):
         left, bottom, right, top = boxes[k]
@@ -295,15 +322,22 @@ def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArr
     return found
 
 
+def _mover(grid: PixelGrid, common: PixelGrid) -> pyproj.Transformer | None:
+    """Return what brings coordinates of a grid into the CRS of another; None where it is one."""
+    if grid.crs is None or common.crs is None or grid.crs == common.crs:
+        return None
+    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True)
+
+
 def _bounds(
-    common: PixelGrid, grid: PixelGrid, row: int, col: int, side: int
+    grid: PixelGrid, move: pyproj.Transformer | None, row: int, col: int, side: int
 ) -> tuple[float, float, float, float]:
-    """Return the box of a block in the CRS of the first scene."""
+    """Return the box of a block: left, bottom, right, top."""
     window = Window(row * side, col * side, side, side).intersect(grid.window)
     box = grid.subgrid(window).bounds
-    if grid.crs == common.crs or grid.crs is None or common.crs is None:
+    if move is None:
         return box.left, box.bottom, box.right, box.top
-    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True).transform_bounds(*box)
+    return move.transform_bounds(*box)
 
 
 def _require_parts(
@@ -333,7 +367,7 @@ def _require_parts(
         raise OptionError(msg, hint="Label what is not of the class too.")
 
 
-def _digest(arrays: dict[str, Any]) -> str:
+def _digest(arrays: _Arrays) -> str:
     found = hashlib.sha256()
     for name in _ARRAYS:
         for block in arrays[name]:
@@ -346,20 +380,18 @@ def _write_facts(
     folder: Path,
     places: NDArray[np.int64],
     part: NDArray[np.int8],
-    labels: NDArray[Any],
+    counts: NDArray[np.int64],
     side: int,
     digest: str,
 ) -> None:
     """Put down how the ground was dealt out; its file says that the arrays are whole."""
-    n = len(plan.legend)
-    kept = np.array([class_counts(block, n, overlap=plan.overlap) for block in labels])
     facts = {
         "block_px": side,
         "part": part.tolist(),
         "places": places.tolist(),
         "weight": [plan.scenes[number].pair.weight for number in places[:, 0]],
         "blocks": [int(np.count_nonzero(part == k)) for k in (TRAIN, VALIDATION, TEST)],
-        "class_px": [kept[part == k].sum(axis=0).tolist() for k in (TRAIN, VALIDATION, TEST)],
+        "class_px": [counts[part == k].sum(axis=0).tolist() for k in (TRAIN, VALIDATION, TEST)],
         "digest": digest,
     }
     path = folder / _FACTS

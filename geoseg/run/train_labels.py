@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.accuracy.matching import Matching, parse_match
+from geoseg.accuracy.confusion import occurring
+from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
 from geoseg.errors import MismatchError, OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
-from geoseg.legend import Legend, LegendClass, found_legend
-from geoseg.raster.aligned import aligned_reader, burnt, shift_px
+from geoseg.legend import MAX_CLASS_ID, Legend, found_legend, whole_number
+from geoseg.raster.aligned import ClassPixels, aligned_reader, burnt, is_inside, shift_px
 from geoseg.raster.class_raster import ClassRaster, open_class_raster
 from geoseg.run.train_pairs import TrainPair
 from geoseg.training.label_sets import Labels, bits_of, label_dtype
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
-__all__ = ["LabelSource", "common_legend", "label_reader", "open_labels"]
+__all__ = [
+    "LabelSource",
+    "common_legend",
+    "label_reader",
+    "match_warnings",
+    "open_labels",
+    "require_classes",
+    "unlabelled_warnings",
+]
 
 _IGNORE: Final = 255
-_NO_NUMBER: Final = -(2**62)
 NONE_OF_THEM: Final = "-"
 """What a label stands for that is known to be none of the classes, where these overlap."""
 _NODATA: Final = 255
-_LARGEST_ID: Final = 254
+_READ_PX: Final = 4096
+_LISTED: Final = 5
+_SCENE: Final = "the scene"
 
 ReadLabels = Callable[[Window], Labels]
 
@@ -49,6 +59,20 @@ class LabelSource:
     """Labels that occur."""
     fingerprint: str
     """Changes with the file."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What a raster calls its own numbers."""
+        return dict(self.raster.names) if self.raster else {}
+
+    @property
+    def held(self) -> HeldValues:
+        """Its values and names; of a raster that reaches beyond the scene, those on the scene."""
+        texts = frozenset(str(value) for value in self.values)
+        if self.raster is None:
+            return HeldValues(texts=texts)
+        is_all = is_inside(self.raster.scene.grid, self.grid)
+        return HeldValues(texts=texts | self.raster.told_values, is_all=is_all)
 
     def windows(self, side_px: int) -> Iterator[Window]:
         """Yield squares of the grid that may hold labels."""
@@ -76,112 +100,146 @@ def open_labels(
         GeosegError: They cannot be read, or do not belong to the scene.
     """
     if pair.labels.lower().endswith(VECTOR_SUFFIXES):
-        shapes = read_reference_shapes(pair.labels, grid, pair.column)
+        shapes = read_reference_shapes(pair.labels, grid, pair.column, role="labels")
         if shapes.points is not None:
-            msg = f"{pair.labels} holds points, expected polygons"
+            msg = f"found points in the labels {pair.labels}, expected polygons"
             raise OptionError(msg, hint="A point labels one pixel; draw small polygons instead.")
-        values: tuple[int | str, ...] = tuple(dict.fromkeys(v for v in shapes.values if v))
         return LabelSource(
-            pair=pair, grid=grid, raster=None, shapes=shapes, values=values, fingerprint=fingerprint
-        )
-    raster = open_class_raster(pair.labels, None)
+            pair=pair, grid=grid, raster=None, shapes=shapes,
+            values=tuple(dict.fromkeys(v for v in shapes.values if v)), fingerprint=fingerprint,
+        )  # fmt: skip
+    raster = open_class_raster(pair.labels, None, flag=None)
     if align is None and shift_px(raster.scene.grid, scene_grid) is None:
-        with aligned_reader(raster, scene_grid, resample=False):
+        with aligned_reader(raster, scene_grid, resample=False, target=_SCENE):
             pass  # tells in one line how the grids differ
     source = LabelSource(
         pair=pair, grid=grid, raster=raster, shapes=None, values=(),
         fingerprint=raster.scene.fingerprint,
     )  # fmt: skip
     found: set[int] = set()
-    with _numbers(source) as read:
-        for window in source.windows(4096):
-            found.update(np.unique(read(window)).tolist())
-    if found <= {_NO_NUMBER}:
+    with aligned_reader(raster, grid, resample=True, target=_SCENE) as read:
+        for window in source.windows(_READ_PX):
+            pixels = read(window)
+            found.update(occurring(pixels.values[pixels.valid]).tolist())
+    if not found:
         msg = f"no label of {pair.labels} lies on {pair.image}"
         raise MismatchError(msg, hint="Do they lie in one place? Is all of it nodata?")
-    return LabelSource(
-        pair=pair, grid=grid, raster=raster, shapes=None,
-        values=tuple(sorted(found - {_NO_NUMBER})), fingerprint=raster.scene.fingerprint,
-    )  # fmt: skip
-
-
-@contextmanager
-def _numbers(source: LabelSource) -> Iterator[Callable[[Window], NDArray[np.int64]]]:
-    """Yield a function that reads class numbers on the model's grid, ``_NO_NUMBER`` for none."""
-    if source.raster is None:  # pragma: no cover - asked for rasters only
-        raise AssertionError
-    with aligned_reader(source.raster, source.grid, resample=True) as read:
-
-        def numbers(window: Window) -> NDArray[np.int64]:
-            pixels = read(window)
-            return np.where(pixels.valid, pixels.values, _NO_NUMBER)
-
-        yield numbers
+    return replace(source, values=tuple(sorted(found)))
 
 
 def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
     """Return the classes that the labels themselves tell.
 
     Numbers keep their ids, and names that the files give them; texts get ids from 0 in the
-    order of the alphabet. 255 without a name is no class.
+    order of the alphabet. 255 without a name is no class, nor is what lies below 0.
 
     Raises:
         OptionError: There is no class, one only, or an id beyond 254.
     """
-    numbers, texts = dict[int, str](), set[str]()
-    colours: dict[int, str] = {}
+    ids, texts = set[int](), set[str]()
+    names, colours = dict[int, str](), dict[int, str]()
     for source in sources:
-        told = parse_match(source.pair.match or match)
-        names = dict(source.raster.names) if source.raster else {}
+        told, own_names = _told_of(source, match), source.names
         colours |= dict(source.raster.colours) if source.raster else {}
         for value in source.values:
-            text = told.get(str(value), told.get(names.get(_as_number(value), ""), None))
-            if text is not None:
-                for part in (part.strip() for part in text.split("|")):
-                    if part.isdecimal():
-                        numbers.setdefault(int(part), f"class {part}")
-                    elif part and part != NONE_OF_THEM:
-                        texts.add(part)
+            meaning = told.get(value)
+            if meaning is None and _is_ignored(source, value):
                 continue
-            number = _as_number(value)
-            if _is_ignored(value, names):
-                continue
-            if number < 0:
-                texts.add(str(value))
-            else:
-                numbers[number] = names.get(number, f"class {number}")
-    return _legend(numbers, texts, colours)
+            for part in [str(value)] if meaning is None else _classes_of(meaning):
+                number = whole_number(part)
+                if number is None:
+                    texts.add(part)
+                    continue
+                ids.add(number)
+                if meaning is None and number in own_names:
+                    names.setdefault(number, own_names[number])
+    return _legend({i: names.get(i, f"class {i}") for i in sorted(ids)}, texts, colours)
 
 
-def _as_number(value: int | str) -> int:
-    """Return a label as a number, -1 for a text."""
-    text = str(value)
-    return int(text) if text.isdecimal() else -1
+def match_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
+    """Return a warning for each ``--match`` with a value that its labels may not hold.
+
+    Raises:
+        OptionError: They do not hold it for certain, or the text is of another form.
+    """
+    held: dict[str, HeldValues] = {}
+    for source in sources:
+        text = source.pair.match or match or ""
+        held[text] = held.get(text, HeldValues()) | source.held
+    found = [unheld_warning(parse_match(text), own, "the labels") for text, own in held.items()]
+    return [warning for warning in found if warning is not None]
+
+
+def require_classes(sources: list[LabelSource], legend: Legend, match: str | None) -> None:
+    """Refuse labels that are no class of the legend, before any of them is read again.
+
+    Raises:
+        MismatchError: There is one.
+    """
+    for source in sources:
+        _sets(source, legend, match, overlap=False)
+
+
+def unlabelled_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
+    """Return a warning for each file whose numbers below 0 are taken as unlabelled.
+
+    Many programs mark so what is not known; but a person may have meant a class.
+    """
+    found = []
+    for source in sources:
+        told = _told_of(source, match)
+        numbers = (whole_number(str(value)) for value in source.values if value not in told)
+        below = sorted(number for number in numbers if number is not None and number < 0)
+        if below:
+            listing = ", ".join(map(str, below[:_LISTED]))
+            more = f" and {len(below) - _LISTED} more" if len(below) > _LISTED else ""
+            found.append(
+                f"{source.pair.labels}: values below 0 are taken as unlabelled: {listing}{more} "
+                f"(--match {below[0]}=CLASS gives a class, --match {below[0]}= leaves out)"
+            )
+    return found
+
+
+def _told_of(source: LabelSource, match: str | None) -> dict[int | str, str]:
+    """Return what the user says of labels, by the value or by the file's own name for it."""
+    told = parse_match(source.pair.match or match)
+    names = {str(number): name for number, name in source.names.items()}
+    found = {}
+    for value in source.values:
+        text = told.get(str(value), told.get(names.get(str(value), "")))
+        if text is not None:
+            found[value] = text
+    return found
+
+
+def _classes_of(meaning: str) -> list[str]:
+    """Return the classes that ``A|B`` names; none for nothing, and for none of them."""
+    return [part.strip() for part in meaning.split("|") if part.strip() not in {"", NONE_OF_THEM}]
+
+
+def _is_ignored(source: LabelSource, value: int | str) -> bool:
+    """Tell whether a label is 255 and nobody gave it a name, or below 0."""
+    number = whole_number(str(value))
+    return number is not None and (number < 0 or (number == _IGNORE and number not in source.names))
 
 
 def _legend(numbers: dict[int, str], texts: set[str], colours: dict[int, str]) -> Legend:
-    numbers.pop(-1, None)
     taken = {name.casefold() for name in numbers.values()}
-    free = (i for i in range(_LARGEST_ID + 1) if i not in numbers)
+    free = (i for i in range(MAX_CLASS_ID + 1) if i not in numbers)
     # Forest and forest are one class, as everywhere.
     folded = {text.casefold(): text for text in sorted(texts, reverse=True)}
     new = sorted(text for fold, text in folded.items() if fold not in taken)
     numbers |= dict(zip(free, new, strict=False))
     if len(numbers) < 2:  # noqa: PLR2004 - a map needs two classes
-        found = ", ".join(repr(name) for name in numbers.values()) or "none"
-        msg = f"the labels hold {'one class only' if numbers else 'no class'} ({found})"
+        listing = ", ".join(repr(name) for name in numbers.values()) or "none"
+        msg = f"the labels hold {'one class only' if numbers else 'no class'} ({listing})"
         raise OptionError(msg, hint="Label what is not of the class too, or name --classes.")
-    if max(numbers) > _LARGEST_ID:
-        msg = f"the labels hold class {max(numbers)}, a map takes 0 to {_LARGEST_ID}"
+    beyond = [number for number in numbers if not 0 <= number <= MAX_CLASS_ID]
+    if beyond:
+        msg = f"the labels hold class {beyond[0]}, a map takes 0 to {MAX_CLASS_ID}"
         raise OptionError(msg, hint="Give them other ids with --classes and --match.")
-    found_classes = found_legend(numbers, names=numbers, colours=colours, nodata_id=_NODATA)
-    return Legend(
-        classes=tuple(
-            LegendClass(class_id=c.class_id, name=c.name, colour=c.colour)
-            for c in found_classes.classes
-        ),
-        nodata_id=_NODATA,
-    )
+    found = found_legend(numbers, names=numbers, colours=colours, nodata_id=_NODATA)
+    return replace(found, wide=False)
 
 
 @contextmanager
@@ -200,61 +258,54 @@ def label_reader(
         MismatchError: A label is no class of the legend.
     """
     dtype = label_dtype(len(legend) + overlap)
-    sets = _sets(source, legend, source.pair.match or match, overlap=overlap)
+    sets = _sets(source, legend, match, overlap=overlap)
     if source.shapes is not None:
         shapes = source.shapes
         bits = [sets.get(value, 0) for value in shapes.values]
         yield lambda window: _burnt_sets(shapes, bits, window, dtype, overlap=overlap)
-        return
-    known = np.array(sorted(sets), np.int64)
-    table = np.array([0, *(sets[v] for v in sorted(sets))], np.uint64).astype(dtype)
-    with _numbers(source) as read:
-
-        def looked_up(window: Window) -> Labels:
-            values = read(window)
-            place = np.searchsorted(known, values).clip(max=max(len(known) - 1, 0))
-            hit = known[place] == values if len(known) else np.zeros(values.shape, np.bool_)
-            found: Labels = table[np.where(hit, place + 1, 0)]
-            return found
-
-        yield looked_up
+    elif source.raster is not None:
+        known = np.array(source.values, np.int64)
+        table = np.array([sets[value] for value in source.values], np.uint64).astype(dtype)
+        with aligned_reader(source.raster, source.grid, resample=True, target=_SCENE) as read:
+            yield lambda window: _looked_up(read(window), known, table)
 
 
-def _is_ignored(value: int | str, names: dict[int, str]) -> bool:
-    """Tell whether a label is 255 and nobody gave it a name, or below 0."""
-    number = _as_number(value)
-    is_negative = isinstance(value, int) and value < 0
-    return (number == _IGNORE and number not in names) or is_negative
+def _looked_up(pixels: ClassPixels, known: NDArray[np.int64], table: Labels) -> Labels:
+    """Return the sets that numbers stand for.
+
+    Numbers that are not among the sorted known ones tell nothing: where the grid is another,
+    a pixel that no window of the first look took may be the nearest in a smaller one.
+    """
+    values = pixels.values[pixels.valid]
+    place = np.searchsorted(known, values).clip(max=len(known) - 1)
+    found = np.zeros(pixels.values.shape, table.dtype)
+    found[pixels.valid] = np.where(known[place] == values, table[place], 0)
+    return found
 
 
 def _sets(
     source: LabelSource, legend: Legend, match: str | None, *, overlap: bool
 ) -> dict[int | str, int]:
     """Return the set of classes that each label stands for."""
-    told = parse_match(match)
-    names = {c.class_id: c.name for c in legend}
+    told = _told_of(source, match)
     index = {c.class_id: k for k, c in enumerate(legend)}
-    own_names = dict(source.raster.names) if source.raster else {}
-    single = {value: text for value, text in told.items() if "|" not in text}
-    try:
-        matching = Matching(names=names, told=single, reference_names=own_names)
-        found = {}
-        for value in source.values:
-            several = told.get(str(value), told.get(own_names.get(_as_number(value), ""), ""))
-            if several == NONE_OF_THEM:
-                found[value] = bits_of([len(legend)]) if overlap else 0
-                continue
-            if "|" in several:
-                ids = [matching.class_id(part.strip()) for part in several.split("|")]
-            elif _is_ignored(value, own_names) and str(value) not in told:
-                ids = []
-            else:
-                ids = [matching.class_id(value)]
-            found[value] = bits_of(index[i] for i in ids if i is not None)
-    except MismatchError as error:
-        msg = f"{source.pair.labels}: {error}".replace("the reference says", "they say")
-        msg = msg.replace("the reference", "the labels").replace("the map", "the legend")
-        raise MismatchError(msg, hint=error.hint) from error
+    matching = Matching(
+        names={c.class_id: c.name for c in legend},
+        told=parse_match(source.pair.match or match),
+        reference_names=source.names,
+        source=f"the labels {source.pair.labels}",
+        target="the legend",
+    )
+    found: dict[int | str, int] = {}
+    for value in source.values:
+        meaning = told.get(value)
+        if meaning is None:
+            ids = [] if _is_ignored(source, value) else [matching.class_id(value)]
+        else:
+            ids = [matching.named(part) for part in _classes_of(meaning)]
+        found[value] = bits_of(index[i] for i in ids if i is not None)
+        if overlap and meaning == NONE_OF_THEM:
+            found[value] = bits_of([len(legend)])
     return found
 
 

@@ -24,7 +24,14 @@ from geoseg.options import TrainOptions
 from geoseg.raster.read import sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings
-from geoseg.run.train_labels import LabelSource, common_legend, open_labels
+from geoseg.run.train_labels import (
+    LabelSource,
+    common_legend,
+    match_warnings,
+    open_labels,
+    require_classes,
+    unlabelled_warnings,
+)
 from geoseg.run.train_pairs import TrainPair, find_pairs
 from geoseg.training.label_sets import label_dtype
 from geoseg.training.loss_names import is_per_class
@@ -49,6 +56,11 @@ class TrainScene:
     """Scene pixels to model pixels."""
     labels: LabelSource
     """What is known of it."""
+
+    @property
+    def is_8bit(self) -> bool:
+        """True where all bands that the model sees hold bytes."""
+        return all(self.scene.dtypes[b - 1] == "uint8" for b in self.bands)
 
     @property
     def pair(self) -> TrainPair:
@@ -94,7 +106,7 @@ class TrainPlan:
                 [
                     scene.scene.label, scene.scene.fingerprint, scene.pair.labels,
                     scene.labels.fingerprint, scene.pair.part, scene.pair.weight,
-                    scene.pair.match, scene.pair.gsd_m, scene.pair.column, scene.pair.column,
+                    scene.pair.match, scene.pair.gsd_m, scene.pair.column,
                 ]
                 for scene in self.scenes
             ],
@@ -114,52 +126,73 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
     Raises:
         GeosegError: Anything that would make the training fail or its result worthless.
     """
-    is_per_class(options.loss)
+    overlap = is_per_class(options.loss)
     pairs = find_pairs(options)
     start = None if options.start is None else find_model(options.start)
     images = [replace(open_scene(pair.image), blank_value=options.nodata) for pair in pairs]
     band_names, bands = _bands(images, options, start)
     gsd_m = _gsd_m(images, pairs, options, start)
-    sources, scales = [], []
-    for image, pair in zip(images, pairs, strict=True):
-        scale = _scale(image, pair, gsd_m)
-        grid = _model_grid(image.grid, scale)
-        digest = _file_digest(pair.labels)
-        sources.append(open_labels(pair, image.grid, grid, options.align, digest))
-        scales.append(scale)
+    scenes = tuple(
+        _opened(image, own, pair, gsd_m, options.align)
+        for image, own, pair in zip(images, bands, pairs, strict=True)
+    )
+    _require_one_kind(scenes)
+    sources = [scene.labels for scene in scenes]
+    unheld = match_warnings(sources, options.match)
     legend = _legend(options, start, sources)
-    label_dtype(len(legend) + 1)
-    title = options.title or ""
-    require_printable(options.name or options.out.name, title, *band_names)
+    label_dtype(len(legend) + overlap)  # refuses more classes than it has bits for
+    require_classes(sources, legend, options.match)
+    require_printable(options.name or options.out.name, options.title or "", *band_names)
     require_printable(*(c.name for c in legend))
-    collars = [
-        w for image, own in zip(images, bands, strict=True) for w in _look(image, own, start)
-    ]
+    collars = [text for scene in scenes for text in _look(scene, start)]
     return TrainPlan(
         options=options,
-        scenes=tuple(
-            TrainScene(scene=image, bands=own, scale=scale, labels=source)
-            for image, own, scale, source in zip(images, bands, scales, sources, strict=True)
-        ),
+        scenes=scenes,
         legend=legend,
         band_names=band_names,
         network=_network(options, start, len(legend)),
         start=start,
         gsd_m=gsd_m,
-        warnings=(*_first(_size_warnings(images, pairs, gsd_m)), *_first(collars)),
+        warnings=(
+            *_first(_size_warnings(images, pairs, gsd_m)),
+            *_first(collars),
+            *_first(unlabelled_warnings(sources, options.match)),
+            *unheld,
+        ),
     )
 
 
-def _look(image: Scene, bands: tuple[int, ...], start: tuple[Path, ModelCard] | None) -> list[str]:
+def _opened(
+    image: Scene, bands: tuple[int, ...], pair: TrainPair, gsd_m: float | None, align: str | None
+) -> TrainScene:
+    """Return a scene on the model's grid, its labels opened."""
+    scale = _scale(image, pair, gsd_m)
+    grid = _model_grid(image.grid, scale)
+    labels = open_labels(pair, image.grid, grid, align, _file_digest(pair.labels))
+    return TrainScene(scene=image, bands=bands, scale=scale, labels=labels)
+
+
+def _require_one_kind(scenes: tuple[TrainScene, ...]) -> None:
+    """Refuse scenes whose pixels are of kinds that do not belong together.
+
+    Raises:
+        MismatchError: Some are 8-bit and some are not.
+    """
+    if len({scene.is_8bit for scene in scenes}) > 1:
+        msg = "some scenes are 8-bit and some are not, so their values do not mean the same"
+        raise MismatchError(msg, hint="Bring them to one range first, e.g. gdal_translate -scale.")
+
+
+def _look(scene: TrainScene, start: tuple[Path, ModelCard] | None) -> list[str]:
     """Return what a glance at some pixels tells of a scene.
 
     Raises:
         MismatchError: They are outside the values of the model to start from.
     """
-    sample = sample_values(image, bands, "any")
+    sample = sample_values(scene.scene, scene.bands, "any")
     if start is not None:
-        check_value_range(image, start[1], sample, mapped=False)
-    return [f"{image.label}: {text}" for text in collar_warnings(image, sample)]
+        check_value_range(scene.scene, start[1], sample, mapped=False)
+    return [f"{scene.scene.label}: {text}" for text in collar_warnings(scene.scene, sample)]
 
 
 def _first(messages: list[str]) -> list[str]:
@@ -320,17 +353,3 @@ def _network(
         arguments=tuple(sorted(arguments.items())),
         n_outputs=n_classes,
     )
-
-
-def require_bands(plan: TrainPlan) -> None:
-    """Refuse scenes whose pixels are of kinds that do not belong together.
-
-    Raises:
-        MismatchError: Some are 8-bit and some are not.
-    """
-    kinds = {
-        all(scene.scene.dtypes[b - 1] == "uint8" for b in scene.bands) for scene in plan.scenes
-    }
-    if len(kinds) > 1:
-        msg = "some scenes are 8-bit and some are not, so their values do not mean the same"
-        raise MismatchError(msg, hint="Bring them to one range first, e.g. gdal_translate -scale.")

@@ -26,15 +26,17 @@ from geoseg.errors import ModelError, OutOfDeviceMemoryError, OutputError
 from geoseg.training.chips import Anchors, CropPlan, PreparedBlocks, draw_batch, normalised
 from geoseg.training.label_sets import Labels, class_mask, exact_class
 from geoseg.training.losses import Loss
+from geoseg.training.network import seed_torch
 from geoseg.training.split import VALIDATION
 
-__all__ = ["Check", "FitSettings", "Fitter", "predict_blocks"]
+__all__ = ["CHECKPOINT_NAME", "Check", "FitSettings", "Fitter", "predict_blocks"]
 
 _AHEAD: Final = 3
-_CHECKPOINT: Final = "checkpoint.pt"
 _LONGEST_TEXT: Final = 200
 _SAVE_EVERY_S: Final = 60.0
 _BETTER: Final = 1e-4
+CHECKPOINT_NAME: Final = "checkpoint.pt"
+"""File of a training's folder that says where it stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +247,7 @@ class Fitter:
     def _step(self, number: int, batch: tuple[Tensor, Tensor]) -> float:
         """Move the weights by one batch and return its loss."""
         # What the network itself draws (dropout) depends on the step alone, too.
-        torch.manual_seed(self._settings.seed * 1_000_003 + number)
+        seed_torch(self._settings.seed * 1_000_003 + number)
         images, labels = (part.to(self._device, non_blocking=True) for part in batch)
         images = images.contiguous(memory_format=torch.channels_last)
         for group in self._optimiser.param_groups:
@@ -328,7 +330,7 @@ class Fitter:
         """Put the checkpoint in place, whole or not at all."""
         if self._folder is None:
             return
-        path = self._folder / _CHECKPOINT
+        path = self._folder / CHECKPOINT_NAME
         part = path.with_name(f".{path.name}.part")
         stored = {
             "network": self._network.state_dict(),
@@ -346,7 +348,7 @@ class Fitter:
             raise OutputError(msg, hint="Is the disk full? Repeat the command to go on.") from error
 
     def _resume(self) -> None:
-        path = None if self._folder is None else self._folder / _CHECKPOINT
+        path = None if self._folder is None else self._folder / CHECKPOINT_NAME
         if path is None or not path.exists():
             return
         try:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from geoseg.accuracy.evaluation import CONFIDENCE_STEPS, Evaluation, Tally
+from geoseg.accuracy.evaluation import Evaluation, Tally
 from geoseg.legend import Legend
+from geoseg.model.predictor import quantise
 from geoseg.training.chips import CropPlan, PreparedBlocks
 from geoseg.training.fit import FitSettings, predict_blocks
 from geoseg.training.label_sets import class_mask, exact_class
@@ -92,8 +93,7 @@ def judge(
         scaled = logits[:, known] / temperature
         best = scaled.max(axis=0)
         confidence = 1 / np.exp(scaled - best).sum(axis=0)
-        steps = np.rint(confidence * CONFIDENCE_STEPS).astype(np.uint8)
-        tally.add_pairs(ids[scaled.argmax(axis=0)], ids[exact[known]], steps)
+        tally.add_pairs(ids[scaled.argmax(axis=0)], ids[exact[known]], quantise(confidence))
     names = {c.class_id: c.name for c in legend}
     return {} if tally.is_empty else {"": tally.evaluation(names)}
 
@@ -114,7 +114,7 @@ def _judged_apart(
         for k, tally in enumerate(tallies):
             chance = 1 / (1 + np.exp(-logits[k][known].astype(np.float64)))
             truth = class_mask(labels[known], k, overlap=True)
-            certain = np.rint(np.maximum(chance, 1 - chance) * CONFIDENCE_STEPS).astype(np.uint8)
+            certain = quantise(np.maximum(chance, 1 - chance))
             yes = (chance > 0.5).astype(np.int64)  # noqa: PLR2004 - more likely than not
             tally.add_pairs(yes, truth.astype(np.int64), certain)
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from geoseg.errors import OptionError
 from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec
-from geoseg.model.device import cpu_bf16_feature
+from geoseg.model.device import is_bf16_fast, resolve_device
 from geoseg.model.network import build_network, load_network
 
-__all__ = ["choose_training_device", "default_threads", "fresh_network", "seconds_per_step"]
+__all__ = ["choose_training_device", "fresh_network", "seconds_per_step", "seed_torch"]
 
-_AMPERE = (8, 0)
 _TIMED = 3
+_HEADS = ("segmentation_head.", "heads.")
+"""Where smp and ``Fcn`` keep the layers with one row per class."""
 
 
 def fresh_network(
@@ -46,43 +45,50 @@ def fresh_network(
     Raises:
         ModelError: It cannot be built, or the weights are damaged.
     """
-    torch.manual_seed(seed)
+    seed_torch(seed)
     network = build_network(spec, n_bands)
     if start is None:
         return network, sorted(network.state_dict())
     folder, card = start
     old = load_network(card, folder).state_dict()
     own = network.state_dict()
-    names = [c.name.casefold() for c in card.legend]
-    pairs = [
-        (k, names.index(c.name.casefold()))
-        for k, c in enumerate(legend)
-        if c.name.casefold() in names and card.network.n_outputs == len(card.legend)
-    ]
+    rows = _shared_classes(legend, card)
     left = []
     with torch.no_grad():
         for name, tensor in own.items():
             found = old.get(name)
-            if (
-                found is not None
-                and found.shape == tensor.shape
-                and not _is_head(tensor, len(legend), len(card.legend), name)
-            ):
-                tensor.copy_(found)
-                continue
-            if found is not None and found.shape[1:] == tensor.shape[1:] and pairs:
-                for new, before in pairs:
-                    tensor[new].copy_(found[before])
-                if len(pairs) == len(legend):
-                    continue
-            left.append(name)
+            if name.startswith(_HEADS) and tensor.shape[:1] == (len(legend),):
+                is_whole = found is not None and _copy_rows(tensor, found, rows)
+            else:
+                is_whole = found is not None and found.shape == tensor.shape
+                if is_whole:
+                    tensor.copy_(found)
+            if not is_whole:
+                left.append(name)
     return network, left
 
 
-def _is_head(tensor: torch.Tensor, n_new: int, n_old: int, name: str) -> bool:
-    """Tell whether a tensor holds one row per class."""
-    of_head = "segmentation_head" in name or name.startswith("heads.")
-    return of_head and tensor.ndim > 0 and len(tensor) == n_new and n_old == n_new
+def seed_torch(number: int) -> None:
+    """Decide what torch draws from here on; unlike torch, of any whole number from 0."""
+    torch.manual_seed(number % 2**64)
+
+
+def _shared_classes(legend: Legend, card: ModelCard) -> dict[int, int]:
+    """Return the new channel and the old one of each class that both know by name."""
+    if card.network.n_outputs != len(card.legend):
+        return {}
+    before = {c.name.casefold(): k for k, c in enumerate(card.legend)}
+    own = {k: c.name.casefold() for k, c in enumerate(legend)}
+    return {k: before[name] for k, name in own.items() if name in before}
+
+
+def _copy_rows(tensor: torch.Tensor, found: torch.Tensor, rows: dict[int, int]) -> bool:
+    """Copy the rows of shared classes; tell whether that is all of the tensor."""
+    if found.shape[1:] != tensor.shape[1:]:
+        return False
+    for new, before in rows.items():
+        tensor[new].copy_(found[before])
+    return len(rows) == len(tensor)
 
 
 def choose_training_device(name: str, precision: str) -> tuple[str, bool]:
@@ -91,34 +97,8 @@ def choose_training_device(name: str, precision: str) -> tuple[str, bool]:
     Raises:
         OptionError: The device is not there.
     """
-    chosen = name
-    if name == "auto":
-        chosen = "cuda:0" if torch.cuda.is_available() else "cpu"
-        if chosen == "cpu" and torch.backends.mps.is_available():
-            chosen = "mps"
-    if chosen == "cuda":
-        chosen = "cuda:0"
-    index = chosen.removeprefix("cuda:")
-    is_there = (
-        chosen == "cpu"
-        or (chosen == "mps" and torch.backends.mps.is_available())
-        or (chosen != index and index.isdigit() and int(index) < torch.cuda.device_count())
-    )
-    if not is_there:
-        msg = f"there is no device {name}"
-        raise OptionError(msg, hint="See 'geoseg doctor', or use --device cpu.")
-    if precision != "auto":
-        return chosen, precision == "bf16"
-    if chosen.startswith("cuda"):
-        return chosen, torch.cuda.get_device_capability(chosen) >= _AMPERE
-    return chosen, chosen == "cpu" and cpu_bf16_feature() is not None
-
-
-def default_threads() -> int:
-    """Return one thread per core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    chosen = resolve_device(name)
+    return chosen, is_bf16_fast(chosen) if precision == "auto" else precision == "bf16"
 
 
 def seconds_per_step(step: Callable[[], object]) -> float:

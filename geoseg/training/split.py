@@ -45,21 +45,23 @@ def split_blocks(
     wanted = np.outer(shares, weight[part < 0].sum(axis=0))
     total = wanted.sum(axis=1)
     tie = np.random.default_rng(seed).random(len(counts))
-    while (part < 0).any():
-        open_blocks = np.flatnonzero(part < 0)
-        present = weight[open_blocks] > 0
-        n_blocks = present.sum(axis=0)
-        if not n_blocks.any():
-            part[open_blocks] = TRAIN
-            break
+    # What is still to be dealt out, per block and class; kept up to date, for there may be
+    # tens of thousands of blocks.
+    present = (weight > 0) & (part < 0)[:, None]
+    n_blocks = present.sum(axis=0)
+    while n_blocks.any():
         rarest = int(np.where(n_blocks > 0, n_blocks, len(counts) + 1).argmin())
-        own = open_blocks[present[:, rarest]]
-        block = own[np.lexsort((tie[own], -weight[own, rarest]))[0]]
+        own = np.flatnonzero(present[:, rarest])
+        fullest = own[weight[own, rarest] == weight[own, rarest].max()]
+        block = fullest[tie[fullest].argmin()]
         # What is wanted most of this class; among equals, of all.
         chosen = int(np.lexsort((-total, -wanted[:, rarest]))[0])
         part[block] = chosen
         wanted[chosen] -= weight[block]
         total[chosen] -= weight[block].sum()
+        n_blocks -= present[block]
+        present[block] = False
+    part[part < 0] = TRAIN  # what carries no class alone
     return part
 
 

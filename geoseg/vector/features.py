@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from geoseg.confidence import CONFIDENCE_STEPS, NO_CONFIDENCE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Features", "LayerInfo", "feature_schema", "to_record_batch"]
 
 GEOMETRY = "geometry"
-_CONFIDENCE_SCALE = 250
-_NO_CONFIDENCE = 255
 _CONFIDENCE_DECIMALS = 4
 
 
@@ -123,11 +123,11 @@ def confidence_mean(stats: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean confidence in 0..1 from counts (n, 4); NaN where no pixel has one."""
     total, known = stats[:, 1], stats[:, 2]
     mean = np.full(len(stats), np.nan)
-    np.divide(total, known * _CONFIDENCE_SCALE, out=mean, where=known > 0)
+    np.divide(total, known * CONFIDENCE_STEPS, out=mean, where=known > 0)
     return np.round(mean, _CONFIDENCE_DECIMALS)
 
 
 def confidence_min(stats: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the least confidence in 0..1 from counts (n, 4); NaN where no pixel has one."""
-    least = (_NO_CONFIDENCE - stats[:, 3]) / _CONFIDENCE_SCALE
+    least = (NO_CONFIDENCE - stats[:, 3]) / CONFIDENCE_STEPS
     return np.where(stats[:, 2] > 0, least, np.nan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.legend import whole_number
 from geoseg.vector.aoi import near_scene, reprojected
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ class ReferenceShapes:
         return [int(i) for i in np.flatnonzero(found)]
 
 
-def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> ReferenceShapes:
+def read_reference_shapes(
+    path: str, grid: PixelGrid, column: str | None, *, role: str = "reference"
+) -> ReferenceShapes:
     """Read polygons or points with their labels.
 
     Args:
         path: File that GDAL or geopandas reads.
         grid: Grid of the map; the geometries come in its pixels.
         column: Attribute with the label; may be left out where there is a usual one.
+        role: What messages call the file.
 
     Raises:
         OptionError: The file cannot be read, holds neither polygons nor points, or both, or
@@ -63,15 +66,15 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
     """
     import shapely  # noqa: PLC0415
 
-    frame = _frame(path)
-    name = _column(frame, path, column)
+    frame = _frame(path, role)
+    name = _column(frame, f"the {role} {path}", column)
     shapes = frame.geometry.to_numpy()
     frame = frame[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()), crs=frame.crs)
     kinds = set(frame.geometry.geom_type)
     if not kinds or not (kinds <= _POINTS or kinds <= _AREAS):
         found = ", ".join(sorted(kinds)) or "nothing"
-        msg = f"the reference {path} holds {found}, expected polygons, or points"
+        msg = f"found {found} in the {role} {path}, expected polygons, or points"
         raise OptionError(msg)
     if kinds <= _POINTS:
         frame = frame.explode(index_parts=False)
@@ -89,7 +92,9 @@ def read_reference_shapes(path: str, grid: PixelGrid, column: str | None) -> Ref
         geometries=() if is_points else tuple(shapely.geometry.mapping(s) for s in shapes),
         bounds=shapely.bounds(shapes),
         points=shapely.get_coordinates(shapes) if is_points else None,
-        strata=tuple(_stratum(v) for v in frame["stratum"]) if "stratum" in frame else (),
+        strata=tuple(whole_number(_text(v)) for v in frame["stratum"])
+        if "stratum" in frame
+        else (),
     )
 
 
@@ -107,7 +112,7 @@ def _moved(frame: Any, grid: PixelGrid) -> Any:  # noqa: ANN401
     return frame[~frame.geometry.is_empty]
 
 
-def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas has no types
+def _frame(path: str, role: str) -> Any:  # noqa: ANN401 - geopandas has no types
     import geopandas  # noqa: PLC0415 - 0.5 s
 
     try:
@@ -118,26 +123,27 @@ def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas has no types
         if len(names) == 1:
             return geopandas.read_file(path, layer=names[0])
     except Exception as error:
-        msg = f"cannot read the reference {path}: {' '.join(str(error).split())[:200]}"
+        msg = f"cannot read the {role} {path}: {' '.join(str(error).split())[:200]}"
         raise OptionError(msg, hint="Give a class raster, polygons, or points.") from error
-    msg = f"the reference {path} has {len(names)} layers with geometries: {', '.join(names)}"
+    listing = ", ".join(names)
+    msg = f"found {len(names)} layers with geometries in the {role} {path}: {listing}"
     raise OptionError(msg, hint="Save the one that is meant as a file of its own.")
 
 
-def _column(frame: Any, path: str, column: str | None) -> str:  # noqa: ANN401
+def _column(frame: Any, file: str, column: str | None) -> str:  # noqa: ANN401
     names = [str(name) for name in frame.columns if name != frame.geometry.name]
     listing = ", ".join(names) or "none"
     if column is not None:
         if column not in names:
-            msg = f"the reference {path} has no column {column!r}; it has {listing}"
-            raise OptionError(msg)
+            msg = f"there is no column {column!r} in {file}, but {listing}"
+            raise OptionError(msg, hint="Name another with --column.")
         return column
     usual = [name for known in _USUAL_COLUMNS for name in names if name.lower() == known]
     if usual:
         return usual[0]
     if len(names) == 1:
         return names[0]
-    msg = f"which column of {path} holds the class? It has {listing}"
+    msg = f"which column of {file} holds the class? Found {listing}"
     raise OptionError(msg, hint="Name it with --column.")
 
 
@@ -150,11 +156,6 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever a column holds
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
-
-
-def _stratum(value: Any) -> int | None:  # noqa: ANN401
-    text = _text(value)
-    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
 
 
 def write_points(

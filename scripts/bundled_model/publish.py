@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundled_model.accuracy import score_all
 from bundled_model.classes import DESCRIPTIONS
 from bundled_model.data import read_dubai_tile
 from geoseg.legend import Legend
-from geoseg.model.card import ModelCard, read_card
+from geoseg.model.card import CARD_NAME, read_card
 from geoseg.model.device import Device
+from geoseg.model.exporting import with_programs
 from geoseg.model.halo import agreement, image_side_px, measure_halo
 from geoseg.model.importing import tiles_of
 from geoseg.model.torch_predictor import load_predictor
 from geoseg.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from geoseg.model.card import ModelCard
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +111,24 @@ def publish(model: Path, out: Path, folder: Path, flags: str) -> None:
         },
     )
     card = measured_on_dubai(card, model, folder)
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model / card.weights_file, out / card.weights_file)
-    card.write(out)
+    place_model(card, model / card.weights_file, out)
     logger.info("%s: halo %d px, temperature %g", out, card.halo_px, card.temperature)
+
+
+def place_model(card: ModelCard, weights: Path, out: Path) -> None:
+    """Put weights, programs and card into a model folder, whose other files stay.
+
+    Both are written before either takes its place. Two names cannot change at once: a stop
+    between them leaves the new weights with the old card, whose digest refuses them, and the
+    same command mends it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=out) as folder:
+        staging = Path(folder)
+        shutil.copyfile(weights, staging / card.weights_file)
+        with_programs(card, staging).write(staging)
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == CARD_NAME):
+            os.replace(path, out / path.name)
 
 
 def measured_on_dubai(card: ModelCard, model: Path, folder: Path) -> ModelCard:

@@ -140,7 +140,7 @@ def test_numbers_of_the_reference_are_matched_as_told(
     mapped, truth, map_file, _ = pair
     theirs = np.select([truth == 0, truth == 1, truth == 2], [11, 12, 13], 255)
     file = class_file(tmp_path / "theirs.tif", theirs, names=False)
-    with pytest.raises(MismatchError, match="'11', which is no class of the map"):
+    with pytest.raises(MismatchError, match="'11' in the reference is no class of the map"):
         judged(map_file, file)
     found = judged(map_file, file, match="11=building,12=1,13=")
     only = np.where(truth == 2, 255, truth)
@@ -191,6 +191,73 @@ def test_several_maps_are_one_evaluation(
         evaluate(EvaluateOptions(maps=("a",) * 3, references=("b",) * 2))
 
 
+def test_a_map_is_read_once_where_names_tell_all(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a number that the map's names do not tell asks which ones it shows."""
+    mapped, truth, map_file, truth_file = pair
+    counted: list[str] = []
+    real = room.class_counts
+    monkeypatch.setattr(
+        room, "class_counts", lambda raster: counted.append(raster.scene.stem) or real(raster)
+    )
+    bare = class_file(tmp_path / "bare.tif", mapped, names=False)
+    bare_truth = class_file(tmp_path / "bare_truth.tif", truth, names=False)
+    for one, other in ((map_file, truth_file), (map_file, bare_truth), (bare, bare_truth)):
+        np.testing.assert_array_equal(judged(one, other).matrix, by_hand(mapped, truth))
+    assert counted == []
+    more = class_file(tmp_path / "more.tif", np.where(truth == 2, 7, truth), names=False)
+    with pytest.raises(MismatchError, match=r"'7' in the reference is no class of the map \(0 b"):
+        judged(map_file, more)
+    assert counted == ["map"]
+    shown = class_file(tmp_path / "shown.tif", np.where(mapped == 2, 7, mapped))
+    found = judged(shown, more)
+    assert found.class_ids == (0, 1, 2, 7)
+    np.testing.assert_array_equal(
+        np.delete(np.delete(found.matrix, 2, 0), 2, 1), by_hand(mapped, truth)
+    )
+    assert counted == ["map", "shown"]
+    with pytest.raises(MismatchError, match=r"class [012] is '[012]' in the map and"):
+        judged(bare, truth_file)
+
+
+@pytest.mark.parametrize(
+    ("match", "says"),
+    [
+        ("7=road", r"--match names '7', which is no value of the reference \(0, 1, 2, 255, build"),
+        ("Road=road", "--match names 'Road'"),
+        ("0=road,1", "is not of the form VALUE=CLASS"),
+    ],
+)
+def test_a_value_that_no_reference_holds_is_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, match: str, says: str
+) -> None:
+    mapped, truth, map_file, truth_file = pair
+    with pytest.raises(OptionError, match=says):
+        judged(map_file, truth_file, match=match)
+    # One that a single reference of several holds is known; so is nodata.
+    other = class_file(tmp_path / "other.tif", np.where(truth == 0, 7, truth), names=False)
+    maps, references = (str(map_file),) * 2, (str(truth_file), str(other))
+    found = evaluate(EvaluateOptions(maps=maps, references=references, match="7=0,255=")).evaluation
+    np.testing.assert_array_equal(found.matrix, 2 * by_hand(mapped, truth))
+
+
+def test_a_value_that_may_lie_beyond_the_map_is_a_warning(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mapped, truth, map_file, _ = pair
+    wide = np.pad(truth, 5, constant_values=7)
+    placed = NORTH_UP @ Affine.translation(-5, -5)
+    file = class_file(tmp_path / "wide.tif", wide, names=False, transform=placed)
+    np.testing.assert_array_equal(
+        judged(map_file, file, match="7=road").matrix, by_hand(mapped, truth)
+    )
+    (record,) = caplog.records
+    assert "'7', which is no value of the reference as far as read (0, 1" in record.message
+
+
 # Polygons -------------------------------------------------------------------------------
 
 
@@ -213,6 +280,8 @@ def test_polygons_are_compared_where_they_hold_pixel_centres(
     truth = np.full_like(mapped, 255)
     truth[5:30, 10:41] = 0
     truth[40:, 60:80] = 2
+    with pytest.raises(OptionError, match=r"'Not known', which is no value of the reference \(Bui"):
+        judged(map_file, file, column="land_use", match="not known=,Not known=")
     found = judged(map_file, file, column="land_use", match="not known=")
     expected = by_hand(mapped, truth)
     if crs == UTM:
@@ -494,3 +563,29 @@ def test_a_map_without_a_crs_has_no_areas(
     found = judged(bare, file)
     assert found.pixel_m2 is None
     assert found.scores.overall == 1
+
+
+@pytest.mark.parametrize("is_map", [True, False])
+def test_numbers_that_no_signed_number_holds_are_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, is_map: bool
+) -> None:
+    _, truth, map_file, truth_file = pair
+    huge = truth.astype(np.uint64)
+    huge[0, 0] = 2**63 + 5
+    file = write_scene(tmp_path / "huge.tif", huge[None], nodata=255)
+    with pytest.raises(GeosegError, match="holds the class number 9223372036854775813") as refusal:
+        judged(*((file, truth_file) if is_map else (map_file, file)))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_huge_numbers_of_a_column_are_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path, names: bool
+) -> None:
+    mapped, *_ = pair
+    file = class_file(tmp_path / "m.tif", mapped, names=names)
+    labels = np.array([2**64 - 1], np.uint64)
+    frame = geopandas.GeoDataFrame({"class": labels}, geometry=[box(0, 0, 1e6, 1e7)], crs=UTM)
+    frame.to_parquet(tmp_path / "l.parquet")
+    with pytest.raises(MismatchError, match="'18446744073709551615' in the reference is no class"):
+        judged(file, tmp_path / "l.parquet")

@@ -28,8 +28,11 @@ from bundled_model.classes import (
     bits,
 )
 from bundled_model.data import Source, read_north_dakota
+from bundled_model.publish import place_model
 from train_bundled_model import write_labels
 
+from geoseg.model.card import ModelCard, read_card
+from geoseg.model.registry import find_model
 from geoseg.options import TrainOptions
 from geoseg.run.train_labels import label_reader
 from geoseg.run.train_plan import make_train_plan
@@ -95,3 +98,24 @@ def test_summary_of_a_known_matrix_leaves_out_what_does_not_occur() -> None:
     assert found["mean_iou"] == pytest.approx((6 / 8 + 8 / 14) / 2, abs=1e-4)
     assert found["overall_accuracy"] == pytest.approx(0.7)
     assert found["expected_calibration_error"] == pytest.approx(0.2)
+
+
+def test_a_model_takes_its_place_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, card = find_model("aerial-landcover")
+    out = tmp_path / "model"
+    place_model(card, folder / card.weights_file, out)
+    assert read_card(out) == card
+    assert (out / card.weights_file).read_bytes() == (folder / card.weights_file).read_bytes()
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other")
+
+    def fail(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(ModelCard, "write", fail)
+    with pytest.raises(OSError, match="full"):
+        place_model(card, other, out)
+    assert (out / card.weights_file).read_bytes() == (folder / card.weights_file).read_bytes()
+    assert sorted(path.name for path in out.iterdir()) == ["card.json", card.weights_file]

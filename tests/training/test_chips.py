@@ -91,10 +91,16 @@ def test_a_rare_class_is_drawn_on_purpose() -> None:
 
 def test_what_lies_beyond_a_block_is_not_valid() -> None:
     blocks = make_blocks()
+    blocks.pixels[:] += 10  # so that no pixel of the block is 0 to the network
     anchors = find_anchors(blocks, 3, 0)
     images, labels = draw_batch(blocks, anchors, plan(side=160), (0, 0), 2)
     assert images.shape == (2, 1, 160, 160)
-    assert not images[:, 0, :8].any() or not labels[:, :8].any()
+    for rim in (np.s_[:, :16], np.s_[:, -16:], np.s_[:, :, :16], np.s_[:, :, -16:]):
+        assert not images[:, 0][rim].any()
+        assert not labels[rim].any()
+    assert images[:, 0, 16:-16, 16:-16].all()
+    known = slice(16 + MARGIN, -16 - MARGIN)
+    assert labels[:, known, known].all()
 
 
 def test_pixels_without_data_are_zero_to_the_network() -> None:

@@ -143,6 +143,12 @@ def test_a_finished_training_does_nothing_more(tmp_path: Path) -> None:
     assert steps == []
 
 
+def test_any_whole_number_is_a_seed(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path, replace(SETTINGS, steps=1, seed=10**30))
+    fitter.run(ignore, ignore)
+    assert fitter.steps_done == 1
+
+
 def test_it_ends_early_without_progress(tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=200, check_steps=2, patience=2, learning_rate=1e-9)
     fitter = make_fitter(tmp_path, settings)
