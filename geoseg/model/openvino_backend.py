@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -48,17 +48,21 @@ def compile_program(
     except RuntimeError as error:
         msg = f"OpenVINO cannot read {path}: {_first_line(error)}"
         raise ModelError(msg, hint="Make the folder anew, or use --backend torch.") from error
-    own = threading.local()
+    # A request holds the memory of a pass: as many as there are passes at a time, whoever
+    # makes them.
+    idle: deque[Any] = deque()
 
     def run(pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
-        request = getattr(own, "request", None)
-        if request is None:
-            request = own.request = compiled.create_infer_request()
         try:
-            # Copied: the next call of this thread would write into the same memory.
+            request = idle.pop()
+        except IndexError:
+            request = compiled.create_infer_request()
+        try:
+            # Outputs are copied: the next call would write into the same memory.
             results = request.infer({0: pixels}, share_inputs=True)
         except RuntimeError as error:
             raise _failure(error, pixels) from error
+        idle.append(request)
         return [results[output] for output in compiled.outputs]
 
     return run

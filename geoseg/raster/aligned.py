@@ -97,7 +97,7 @@ def aligned_reader(
     if raster.scene.grid.crs is None or grid.crs is None:
         msg = f"{raster.scene.label} or {target} has no CRS, so they cannot be aligned"
         raise MismatchError(msg, hint="Assign one with gdal_edit -a_srs.")
-    with gdal_env(), mapped_read_errors(raster.scene.label, "its grid"):
+    with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
         warped = WarpedVRT(
             source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
@@ -146,7 +146,7 @@ def _warped(
     what: str,
 ) -> ClassPixels:
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with gdal_env(), mapped_read_errors(raster.scene.label, what):
+    with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, what):
         values = warped.read(raster.band, window=part)
         valid = warped.read_masks(raster.band, window=part) != 0
     return ClassPixels(class_numbers(raster, values, valid), valid)

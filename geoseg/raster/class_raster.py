@@ -169,7 +169,7 @@ def open_confidence(address: str, grid: PixelGrid) -> ConfidenceRaster:
     """
     scene = open_scene(address)
     _require_same_grid(scene, grid)
-    with gdal_env(), rasterio.open(scene.gdal_name) as dataset:
+    with gdal_env(scene.gdal_name), rasterio.open(scene.gdal_name) as dataset:
         scale, offset = float(dataset.scales[0]), float(dataset.offsets[0])
     dtype = np.dtype(scene.dtypes[0])
     if (scale, offset) == (1.0, 0.0) and dtype.kind != "f":

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import Final
 
 import rasterio
@@ -21,6 +22,7 @@ __all__ = [
     "GDAL_SETTINGS",
     "gdal_address",
     "gdal_env",
+    "is_remote",
     "mapped_read_errors",
     "tidy_message",
 ]
@@ -72,13 +74,36 @@ def gdal_address(address: str | os.PathLike[str]) -> str:
     return text
 
 
+def is_remote(gdal_name: str) -> bool:
+    """Tell whether GDAL reads a name over a network."""
+    return gdal_name.startswith(("/vsicurl", *set(_SCHEMES.values())))
+
+
+def _remote_settings(gdal_name: str) -> dict[str, str]:
+    """Return settings that spare a remote GeoTIFF forty requests for files beside it.
+
+    Drivers ask for sidecars by a dozen names; each that is not there takes a round trip.
+    Those that a scene's place, values and mask may be in are still asked for.
+    """
+    suffix = PurePosixPath(gdal_name).suffix.lower()
+    # A signed address ends in its signature, other formats consist of several files.
+    if not is_remote(gdal_name) or suffix not in {".tif", ".tiff"}:
+        return {}
+    return {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": f"{suffix},.aux.xml,.msk,.tfw,.tifw,.wld"}
+
+
 @contextmanager
-def gdal_env(**extra: str | int | bool) -> Iterator[None]:
+def gdal_env(gdal_name: str = "", **extra: str | int | bool) -> Iterator[None]:
     """Apply geoseg's GDAL settings, and ``extra`` ones, for the length of a block.
 
     What the user set in the process environment wins over geoseg's defaults.
+
+    Args:
+        gdal_name: What is opened or read in the block, if it is one scene.
+        extra: Further settings.
     """
-    settings = {k: v for k, v in GDAL_SETTINGS.items() if k not in os.environ}
+    known = {**GDAL_SETTINGS, **_remote_settings(gdal_name)}
+    settings = {k: v for k, v in known.items() if k not in os.environ}
     with rasterio.Env(session=None, **{**settings, **extra}):
         yield
 

@@ -123,7 +123,7 @@ class SceneReader:
         )
         # GDAL settings belong to a thread, and every worker thread reads.
         with (
-            gdal_env(),
+            gdal_env(self._scene.gdal_name),
             mapped_read_errors(self._scene.label, what),
             self._opened() as dataset,
         ):

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from geoseg.errors import MismatchError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
-from geoseg.raster.env import GDAL_ERRORS, gdal_address, gdal_env, tidy_message
+from geoseg.raster.env import GDAL_ERRORS, gdal_address, gdal_env, is_remote, tidy_message
 from geoseg.redact import shown_address
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class Scene:
     """What marks a pixel as nodata where all bands that are read hold it, told by the user."""
 
     @property
+    def is_remote(self) -> bool:
+        """True where pixels come over a network."""
+        return is_remote(self.gdal_name)
+
+    @property
     def gdal_name(self) -> str:
         """The name that GDAL opens."""
         return gdal_address(self.address)
@@ -94,7 +99,7 @@ def open_scene(address: str | os.PathLike[str]) -> Scene:
     """
     text = _absolute(os.fspath(address))
     _require_file(text)
-    with gdal_env():
+    with gdal_env(gdal_address(text)):
         try:
             with rasterio.open(gdal_address(text)) as dataset:
                 return _read_header(text, dataset)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -127,15 +127,24 @@ def bench(
     """
     clock = _Clock(progress)
     before_s = _process_age_s()
-    place = tempfile.TemporaryDirectory(prefix="geoseg-bench-")
-    with place if options.out is None else nullcontext(options.out) as folder:
-        made = replace(options, out=Path(folder) / "out" if options.out is None else options.out)
+    with _place(options.out) as out:
+        made = replace(options, out=out)
         result = run(made, clock)
         peak = peak_memory_bytes()
         plan = make_plan(replace(made, overwrite=True))
         device_peak = peak_device_bytes(plan.device)
         limit = _limit(plan, limit_s)
     return _report(plan, result, clock, (before_s, peak, device_peak, limit))
+
+
+@contextmanager
+def _place(out: Path | None) -> Iterator[Path]:
+    """Yield the folder of the results; without one, a folder that goes away."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="geoseg-bench-") as folder:
+        yield Path(folder) / "out"
 
 
 def _report(

@@ -10,8 +10,9 @@ they are computed in, and a block owns its halo instead of asking its neighbours
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,8 @@ class Engine(NamedTuple):
     reader: SceneReader
     predictor: Predictor
     limits: DeviceLimits
+    slots: AbstractContextManager[Any]
+    """Held while a block is in the network; blocks beyond them read and write meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +100,8 @@ def run_block(
     else:
         pixels, valid = found
         forward = Forward(plan, block, pixels, engine.predictor, engine.limits, watch, stop)
-        layers = classify_block(forward, valid)
+        with engine.slots:
+            layers = classify_block(forward, valid)
         with watch("write"):
             piece_bytes = write_piece(store.piece_path(block), _piece_bands(layers))
         if plan.is_traced:

@@ -40,6 +40,7 @@ class _RunState:
     """What the blocks of one run share in this process."""
 
     limits: DeviceLimits
+    slots: threading.Semaphore
     reader: SceneReader | None = None
     stopped: bool = False
     finished_blocks: int = 0
@@ -54,7 +55,7 @@ def begin_run(plan: RunPlan) -> None:
     """Start with a fresh state: no stop, and no limit, for the device may be free now."""
     end_run(plan)
     with _guard:
-        _runs[plan.out] = _RunState(DeviceLimits(plan.batch_size))
+        _runs[plan.out] = _fresh(plan)
 
 
 def end_run(plan: RunPlan) -> None:
@@ -75,7 +76,7 @@ def load_engine(plan: RunPlan) -> Engine:
         state = _state(plan)
         if state.reader is None:
             state.reader = SceneReader(plan.scene, plan.bands, plan.nodata_rule)
-        return Engine(state.reader, predictor, state.limits)
+        return Engine(state.reader, predictor, state.limits, state.slots)
 
 
 def load_model(plan: RunPlan) -> Predictor:
@@ -133,4 +134,10 @@ def stop_requested(plan: RunPlan) -> bool:
 
 def _state(plan: RunPlan) -> _RunState:
     """Return a run's state; the caller holds the guard."""
-    return _runs.setdefault(plan.out, _RunState(DeviceLimits(plan.batch_size)))
+    if plan.out not in _runs:
+        _runs[plan.out] = _fresh(plan)
+    return _runs[plan.out]
+
+
+def _fresh(plan: RunPlan) -> _RunState:
+    return _RunState(DeviceLimits(plan.batch_size), threading.Semaphore(plan.workers))

@@ -163,8 +163,9 @@ def _classify(
     if not missing:
         return receipts
     try:
-        with local_client(plan.workers) as client:
-            results = map_bounded(client, partial(_run_one, plan), missing, workers=plan.workers)
+        threads = plan.blocks_in_flight
+        with local_client(threads) as client:
+            results = map_bounded(client, partial(_run_one, plan), missing, workers=threads)
             try:
                 for _, result in results:
                     if isinstance(result, Failure):

@@ -74,7 +74,7 @@ class RunPlan:
     batch_size: int
     """Windows per forward pass."""
     workers: int
-    """Blocks worked on at a time; does not change the result."""
+    """Blocks in the network at a time; does not change the result."""
     confidence: bool
     """Write ``confidence.tif``."""
     scores: bool
@@ -107,6 +107,15 @@ class RunPlan:
     def output_window(self, block: BlockIndex) -> Window:
         """Return the part of a block's scene pixels that lies in the output."""
         return self.scene_window(block).intersect(self.output)
+
+    @property
+    def blocks_in_flight(self) -> int:
+        """Blocks worked on at a time: those in the network, and some that read or write.
+
+        One more than workers hides what a disk does; of a remote scene, twice as many hide
+        what the network between does. This bounds the memory.
+        """
+        return self.workers + (self.workers if self.scene.is_remote else 1)
 
     @property
     def wants_polygons(self) -> bool:

@@ -106,3 +106,46 @@ def test_a_signed_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         check_reads_like_the_file("s3://closed/deep/a.tif", tmp_path / "a.tif")
         with pytest.raises(SceneError):
             open_scene("s3://closed/deep/b.tif")
+
+
+def test_opening_a_remote_geotiff_takes_few_requests(tmp_path: Path) -> None:
+    with file_server(tmp_path) as server:
+        make_cog(server.root / "scene.tif")
+        open_scene(f"{server.url}/scene.tif")
+        # The header, and the names that its place, values and mask may have beside it.
+        assert len(server.requests()) <= 8
+
+
+def test_a_mask_and_values_beside_a_remote_geotiff_count(tmp_path: Path) -> None:
+    pixels = np.full((1, 64, 64), 9, np.uint8)
+    with file_server(tmp_path) as server:
+        path = write_scene(server.root / "scene.tif", pixels)
+        mask = np.full((64, 64), 255, np.uint8)
+        mask[:10] = 0
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+            rasterio.open(path, "r+") as dataset,
+        ):
+            dataset.write_mask(mask)
+            dataset.offsets = (5.0,)
+        assert path.with_name("scene.tif.msk").exists()
+        remote, local = open_scene(f"{server.url}/scene.tif"), open_scene(path)
+        assert (remote.has_dataset_mask, remote.grid) == (True, local.grid)
+        with SceneReader(remote, (1,), "any") as reader:
+            found = reader.read(Window(0, 0, 64, 64))
+        assert not found.valid[:10].any()
+        assert found.valid[10:].all()
+
+
+def test_a_large_window_comes_in_few_large_ranges(tmp_path: Path) -> None:
+    with file_server(tmp_path) as server:
+        make_cog(server.root / "scene.tif")
+        scene = open_scene(f"{server.url}/scene.tif")
+        with SceneReader(scene, (1, 2, 3), "any") as reader:
+            reader.read(Window(0, 0, 10, 10))  # the handle is open
+            before = len(server.requests())
+            reader.read(Window(300, 300, 1100, 1100))
+        fresh = [r for r in server.requests()[before:] if r[0] == "GET"]
+        # Five rows of five tiles, each row in one piece: not one request per tile.
+        assert len(fresh) <= 6
+        assert min(sent for _, _, sent, _ in fresh) > 100_000

@@ -1,0 +1,127 @@
+"""How far stages may run ahead of each other: a slow one keeps memory bounded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geoseg.model.predictor import LabelBatch, Pixels
+from geoseg.options import RunOptions
+from geoseg.run import block as block_module
+from geoseg.run.pipeline import run
+from geoseg.run.plan import make_plan
+from tests.fakes import IdentityPredictor, card_of
+from tests.scenes import read_back, texture, write_scene
+
+WORKERS = 2
+SLOW_S = 0.05
+
+
+class Gauge:
+    """Counts how many threads are inside at a time."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self.now = self.most = 0
+
+    def __enter__(self) -> None:
+        with self._guard:
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self.now -= 1
+
+
+class SlowPredictor(IdentityPredictor):
+    """Takes its time, and counts the windows that are in it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__((64.0, 128.0))
+        self.gauge, self._seconds = Gauge(), seconds
+
+    def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+        with self.gauge:
+            time.sleep(self._seconds)
+            return super().labels(pixels, crop_px)
+
+
+def options(folder: Path, model: str, **more: Any) -> RunOptions:
+    scene = write_scene(folder / "scene.tif", texture((320, 320))[:1])
+    chosen = {"window_px": 64, "block_px": 64, "workers": WORKERS, "formats": (), **more}
+    return RunOptions(scene=str(scene), model=model, out=folder / "out", **chosen)
+
+
+@pytest.mark.parametrize("slow", ["read", "predict", "write"])
+def test_a_slow_stage_keeps_few_blocks_in_memory(
+    tmp_path: Path,
+    fake_model: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    slow: str,
+) -> None:
+    predictor = SlowPredictor(SLOW_S if slow == "predict" else 0)
+    made = options(tmp_path, fake_model(predictor, card_of(3)))
+    alive = Gauge()
+    run_block, read_block = block_module.run_block, block_module.read_block
+    write_piece = block_module.write_piece
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        with alive:
+            return run_block(*args, **kwargs)
+
+    def slowly_read(*args: Any) -> Any:
+        time.sleep(SLOW_S if slow == "read" else 0)
+        return read_block(*args)
+
+    def slowly_written(*args: Any) -> Any:
+        time.sleep(SLOW_S if slow == "write" else 0)
+        return write_piece(*args)
+
+    monkeypatch.setattr("geoseg.run.pipeline.run_block", counted)
+    monkeypatch.setattr(block_module, "read_block", slowly_read)
+    monkeypatch.setattr(block_module, "write_piece", slowly_written)
+    run(made)
+    in_flight = make_plan(replace(made, overwrite=True)).blocks_in_flight
+    assert in_flight == WORKERS + 1
+    assert 1 < alive.most <= in_flight
+    assert predictor.gauge.most <= WORKERS
+
+
+def test_the_network_is_busy_while_other_blocks_are_read(
+    tmp_path: Path, fake_model: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = SlowPredictor(SLOW_S)
+    made = options(tmp_path, fake_model(predictor, card_of(3)), workers=1)
+    read_block = block_module.read_block
+    beside: list[int] = []
+
+    def watched(*args: Any) -> Any:
+        time.sleep(SLOW_S / 2)
+        beside.append(predictor.gauge.now)
+        return read_block(*args)
+
+    monkeypatch.setattr(block_module, "read_block", watched)
+    run(made)
+    assert sum(beside) > len(beside) / 2
+
+
+def test_how_far_stages_run_ahead_does_not_change_the_map(
+    tmp_path: Path, fake_model: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fake_model(IdentityPredictor((64.0, 128.0)), card_of(3))
+    found = []
+    for ahead in (1, 3, 7):
+        monkeypatch.setattr("geoseg.run.plan.RunPlan.blocks_in_flight", ahead)
+        run(options(tmp_path, model, overwrite=True, formats=("gpkg",)))
+        classes = read_back(tmp_path / "out" / "classes.tif")
+        found.append(classes)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
