@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "train": ("geoseg.cli.train", "train_command", "Train a model on labelled scenes."),
     "info": ("geoseg.cli.info", "info_command", "Tell what geoseg sees in a raster."),
     "models": ("geoseg.cli.models", "models_group", "List, show and import models."),
+    "tune": ("geoseg.cli.tune", "tune_command", "Measure the fastest setting of a model."),
     "bench": (
         "geoseg.cli.bench", "bench_command", "Measure speed beside the bare network's.",
     ),

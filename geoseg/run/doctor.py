@@ -198,6 +198,7 @@ def _vector() -> Iterator[Finding]:
 def _devices(model: str) -> Iterator[Finding]:
     from geoseg.model.device import choose_device  # noqa: PLC0415 - torch
     from geoseg.model.probe import DeviceFacts, probe_devices  # noqa: PLC0415 - torch
+    from geoseg.run.tuning import stored_setting  # noqa: PLC0415 - with the devices
 
     def line(device: DeviceFacts) -> str:
         parts = [device.description]
@@ -219,6 +220,9 @@ def _devices(model: str) -> Iterator[Finding]:
         return  # the models' section says it
     chosen = choose_device("auto", "auto", card, folder)
     yield _finding("devices", "auto", "info", chosen.text)
+    setting = stored_setting(card, chosen.name)
+    told = "not measured ('geoseg tune')" if setting is None else setting.text
+    yield _finding("devices", "setting", "info", told)
 
 
 def _models(model: str) -> Iterator[Finding]:

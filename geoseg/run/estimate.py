@@ -25,9 +25,9 @@ __all__ = ["RunEstimate", "estimate"]
 _RESULT_BYTES_PER_PX: Final = 0.9
 _STORE_BYTES_PER_PX: Final = 0.6
 _SCORE_BYTES_PER_PX: Final = 0.8
-# Interpreter, torch, GDAL and the cluster, before the first window.
-_BASE_BYTES: Final = 750e6
-_START_S: Final = 4.0
+# Interpreter, backend, GDAL and the cluster, before the first window; and their start.
+_BASE_BYTES: Final = {"torch": 750e6, "openvino": 450e6, "onnxruntime": 450e6}
+_START_S: Final = {"torch": 4.0, "openvino": 1.5, "onnxruntime": 1.5}
 # Reading, writing, mosaic and polygons, per million result pixels and core.
 _FINISH_S_PER_MPX: Final = 0.25
 
@@ -60,6 +60,7 @@ class RunEstimate:
         return [
             ("scene", f"{plan.scene.label}: {grid.width} x {grid.height} px{step}"),
             ("model", f"{plan.card.name}; {plan.device.text}"),
+            ("setting", plan.setting_text),
             ("blocks", f"{self.blocks} with {self.windows} windows of {width} x {height} px"),
             ("halo", f"{tiling.halo_px} px, {plan.stitch}; {self.redundancy:.2f} x the pixels"),
             ("time", f"about {_duration(self.seconds)} with {plan.workers} worker(s)"),
@@ -95,8 +96,8 @@ def estimate(plan: RunPlan) -> RunEstimate:
         windows=windows,
         redundancy=round(plan.redundancy, 3),
         output_px=plan.output.size_px,
-        seconds=round(_START_S + forward_s + finish_s, 1),
-        memory_bytes=int(_BASE_BYTES + plan.workers * _worker_bytes(plan)),
+        seconds=round(_START_S[plan.device.backend] + forward_s + finish_s, 1),
+        memory_bytes=int(_BASE_BYTES[plan.device.backend] + plan.workers * _worker_bytes(plan)),
         disk_bytes=int(per_px * plan.output.size_px),
     )
 

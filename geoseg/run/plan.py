@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from geoseg.cores import usable_cores
 from geoseg.errors import OptionError
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.card import ModelCard, StitchMode
-from geoseg.model.device import Device, auto_batch_size, choose_device
+from geoseg.model.device import Device, choose_device
 from geoseg.model.network import predictor_identity
 from geoseg.model.registry import find_model
 from geoseg.options import POLYGON_SUFFIXES, NodataRule, Outlines, RunOptions
@@ -27,6 +26,7 @@ from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings, fit_grid
 from geoseg.run.polygon_plan import outlines_of, table_of, targets_of
+from geoseg.run.tuning import Setting, automatic_setting, stored_setting, tuned_in_child
 from geoseg.vector.polygons import Table, check_polygons
 from geoseg.version import __version__
 
@@ -34,13 +34,9 @@ __all__ = ["RunPlan", "make_plan"]
 
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
+# Some ten seconds of measuring are little beside it.
+_WORTH_TUNING_PX: Final = 200_000_000
 _SMALL_CORE_PX: Final = 512
-_CORE_PX: Final = {"cpu": 1536, "gpu": 2048}
-# What one forward pass may take of the memory. It sets the window, and the window must
-# not depend on the machine, or two machines would give different maps. OpenVINO comes
-# without torch, which holds as much before the first window.
-_WINDOW_BYTES: Final = {"cpu": 300e6, "gpu": 4e9, "openvino": 520e6}
-_SMALLEST_CORE_PX: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +91,8 @@ class RunPlan:
     """What the user should know before the run."""
     sample_sha256: str
     """Digest of a few of the scene's pixels: remote files have no time of change."""
+    setting_text: str
+    """Where backend, precision, windows and workers come from."""
 
     def blocks(self) -> list[BlockIndex]:
         """Return the blocks that touch the output, in reading order."""
@@ -207,16 +205,16 @@ def make_plan(options: RunOptions) -> RunPlan:
     check_value_range(scene, card, sample, mapped=options.value_range is not None)
     warnings += collar_warnings(scene, sample)
     aoi = _read_aoi(options.aoi, scene)
-    device = choose_device(options.device, options.precision, card, folder, backend=options.backend)
+    setting, device_name = _setting(options, card, folder, scale)
+    device = setting.device(device_name)
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
-    workers = options.workers or default_workers(device)
-    tiling = _tiling(options, card, scale, device, workers)
+    workers = options.workers or setting.workers
+    tiling = _tiling(options, card, scale, setting.core_px, workers)
     if stitch == "crop" and tiling.halo_px < card.halo_px:
         warnings.append(
             f"halo of {tiling.halo_px} px is below the {card.halo_px} px measured for model "
             f"{card.name!r}: seams may show"
         )
-    window_px = math.prod(tiling.window_shape)
     output = _output_window(scene, aoi)
     plan = RunPlan(
         scene=scene,
@@ -231,7 +229,7 @@ def make_plan(options: RunOptions) -> RunPlan:
         aoi=aoi,
         output=output,
         device=device,
-        batch_size=options.batch_size or auto_batch_size(device, card, window_px),
+        batch_size=options.batch_size or setting.batch_size,
         workers=workers,
         confidence=options.confidence,
         scores=options.scores,
@@ -243,6 +241,11 @@ def make_plan(options: RunOptions) -> RunPlan:
         out=(options.out or Path(f"{scene.stem}_geoseg")).absolute(),
         warnings=tuple(warnings),
         sample_sha256=hashlib.sha256(sample.tobytes()).hexdigest(),
+        setting_text=(
+            f"measured here {setting.measured}: {setting.mpx_per_s:.2f} Mpx/s"
+            if setting.mpx_per_s
+            else "automatic; 'geoseg tune' measures what is fastest here"
+        ),
     )
     table = table_of(options, stem=scene.stem, digest=plan.digest, outlines=plan.outlines)
     plan = replace(plan, table=table)
@@ -251,11 +254,22 @@ def make_plan(options: RunOptions) -> RunPlan:
     return plan
 
 
-def default_workers(device: Device) -> int:
-    """Return blocks at a time: one per core on the CPU, three to feed one GPU."""
-    if not device.is_cpu:
-        return 3
-    return usable_cores()
+def _setting(
+    options: RunOptions, card: ModelCard, folder: Path, scale: GridScale
+) -> tuple[Setting, str]:
+    """Return how the network runs, and the device's name.
+
+    What was measured on this machine counts where nothing else was asked for; for a scene
+    that takes minutes it is measured.
+    """
+    device = choose_device(options.device, options.precision, card, folder, backend=options.backend)
+    first = automatic_setting(card, device)
+    if (options.precision, options.backend, options.halo_px) != ("auto", "auto", None):
+        return first, device.name
+    found = stored_setting(card, device.name)
+    if found is None and scale.model_height * scale.model_width >= _WORTH_TUNING_PX:
+        found = tuned_in_child(card, folder, device.name)
+    return found or first, device.name
 
 
 def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:
@@ -277,11 +291,11 @@ def _output_window(scene: Scene, aoi: Polygons | None) -> Window:
 
 
 def _tiling(
-    options: RunOptions, card: ModelCard, scale: GridScale, device: Device, workers: int
+    options: RunOptions, card: ModelCard, scale: GridScale, largest_px: int, workers: int
 ) -> Tiling:
     stride = card.stride_px
     halo = round_up(card.halo_px if options.halo_px is None else options.halo_px, stride)
-    core = _max_core_px(options, card, scale, device, halo)
+    core = _core_px(options, scale, stride, halo, largest_px)
     height, width = scale.model_height, scale.model_width
     core_height = even_core_px(height, core, stride)
     core_width = even_core_px(width, core, stride)
@@ -302,28 +316,20 @@ def _tiling(
     return tiling if options.block_px else _enough_blocks(tiling, workers)
 
 
-def _max_core_px(
-    options: RunOptions, card: ModelCard, scale: GridScale, device: Device, halo: int
-) -> int:
-    """Return the largest core; never a function of the number of workers."""
-    stride = card.stride_px
-    if options.window_px is not None:
-        core = options.window_px // stride * stride - 2 * halo
-        if core < stride:
-            msg = (
-                f"--window-px {options.window_px} leaves no pixels inside a halo of "
-                f"{halo} px on both sides"
-            )
-            raise OptionError(msg, hint=f"Use at least {2 * halo + stride}.")
-        return core
-    kind = "cpu" if device.is_cpu else "gpu"
-    budget = _WINDOW_BYTES["openvino" if device.backend == "openvino" else kind]
-    affordable = math.isqrt(int(budget / device.bytes_per_px(card))) - 2 * halo
-    largest = max(min(affordable, _CORE_PX[kind]), _SMALLEST_CORE_PX)
-    # Small scenes are cut finer than memory asks for, to keep all cores busy.
-    if scale.model_height * scale.model_width <= _SMALL_SCENE_PX:
-        largest = min(largest, _SMALL_CORE_PX)
-    return largest
+def _core_px(options: RunOptions, scale: GridScale, stride: int, halo: int, largest_px: int) -> int:
+    """Return the side of a core that is not made even yet; workers do not change it."""
+    if options.window_px is None:
+        # Small scenes are cut finer than memory asks for, to keep all cores busy.
+        is_small = scale.model_height * scale.model_width <= _SMALL_SCENE_PX
+        return min(largest_px, _SMALL_CORE_PX) if is_small else largest_px
+    core = options.window_px // stride * stride - 2 * halo
+    if core < stride:
+        msg = (
+            f"--window-px {options.window_px} leaves no pixels inside a halo of "
+            f"{halo} px on both sides"
+        )
+        raise OptionError(msg, hint=f"Use at least {2 * halo + stride}.")
+    return core
 
 
 def _enough_blocks(tiling: Tiling, workers: int) -> Tiling:

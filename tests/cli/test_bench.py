@@ -23,7 +23,8 @@ def scene(tmp_path: Path) -> Path:
 
 def test_the_report_adds_up(scene: Path, model_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    found = bench(RunOptions(scene=str(scene), model=str(model_folder), out=out), limit_s=0.2)
+    made = RunOptions(scene=str(scene), model=str(model_folder), out=out, gsd_m=1.0)
+    found = bench(made, limit_s=0.2)
     record = json.loads((out / "run.json").read_text())
     assert found.valid_mpx == pytest.approx(0.12)
     assert found.mpx_per_s == pytest.approx(found.valid_mpx / found.elapsed_s, rel=0.02)
