@@ -7,7 +7,7 @@ polygons.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,14 +46,22 @@ class PolygonResult:
     """Pixels per class of the sieved map in the legend's order; None where not sieved."""
 
 
-def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
-    """Write the polygons in every format, and the sieved map where one was asked for."""
+def write_polygon_files(
+    plan: RunPlan, store: RunStore, wait: Callable[[BlockIndex], None] = lambda _: None
+) -> PolygonResult:
+    """Write the polygons in every format, and the sieved map where one was asked for.
+
+    Args:
+        plan: The plan.
+        store: Holds what the blocks made.
+        wait: Called with each block before its outlines are read, not before a sieve.
+    """
     files = plan.polygon_files(store.final)
     counts = np.zeros(256, np.int64)
     if plan.is_sieved:
         blocks: Iterator[Strip | BlockTrace] = _sieved_strips(plan, store, counts)
     else:
-        blocks = _committed_traces(plan, store)
+        blocks = _committed_traces(plan, store, wait)
     summary: VectorSummary | None = None
     if plan.wants_polygons:
         summary = write_polygons(
@@ -74,9 +82,12 @@ def write_polygon_files(plan: RunPlan, store: RunStore) -> PolygonResult:
     )
 
 
-def _committed_traces(plan: RunPlan, store: RunStore) -> Iterator[BlockTrace]:
+def _committed_traces(
+    plan: RunPlan, store: RunStore, wait: Callable[[BlockIndex], None]
+) -> Iterator[BlockTrace]:
     """Yield what the blocks traced, a row of slices across the output after the other."""
     for block, number in slice_order(plan.blocks(), lambda block: len(slices(plan, block))):
+        wait(block)
         yield _committed_trace(plan, store, block, number)
 
 

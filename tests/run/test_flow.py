@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.model.predictor import LabelBatch, Pixels
 from geoseg.options import RunOptions
 from geoseg.run import block as block_module
+from geoseg.run import finish
+from geoseg.run.arrivals import Arrivals
 from geoseg.run.pipeline import run
 from geoseg.run.plan import make_plan
 from tests.fakes import IdentityPredictor, card_of
@@ -125,3 +128,84 @@ def test_how_far_stages_run_ahead_does_not_change_the_map(
         found.append(classes)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
+
+
+# Polygons while blocks are computed --------------------------------------------------------
+
+
+def test_a_block_is_waited_for_until_the_end() -> None:
+    arrivals = Arrivals([1])
+    arrivals.wait(1)
+    came: list[object] = []
+
+    def ask(block: object) -> None:
+        try:
+            arrivals.wait(block)
+            came.append(block)
+        except RunInterruptedError as error:
+            came.append(str(error))
+
+    threads = [threading.Thread(target=ask, args=(block,)) for block in (2, 3)]
+    for thread in threads:
+        thread.start()
+    arrivals.add(2)
+    threads[0].join()
+    assert came == [2]
+    arrivals.end()
+    threads[1].join()
+    assert came == [2, "stopped between two blocks"]
+    with pytest.raises(RunInterruptedError):
+        arrivals.wait(1)
+
+
+def test_polygons_are_written_while_blocks_are_computed(
+    tmp_path: Path, fake_model: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = SlowPredictor(SLOW_S)
+    made = options(tmp_path, fake_model(predictor, card_of(3)), formats=("gpkg",), workers=1)
+    committed = finish._committed_trace
+    beside: list[bool] = []
+
+    def watched(*args: Any) -> Any:
+        beside.append(predictor.gauge.now > 0)
+        return committed(*args)
+
+    monkeypatch.setattr(finish, "_committed_trace", watched)
+    run(made)
+    assert sum(beside) > len(beside) / 3
+
+
+def test_polygons_that_fail_end_the_run_soon(
+    tmp_path: Path, fake_model: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = SlowPredictor(SLOW_S)
+    made = options(tmp_path, fake_model(predictor, card_of(3)), formats=("gpkg",), workers=1)
+    calm = finish.write_polygons
+
+    def full(*_: Any, **__: Any) -> Any:
+        msg = "no space left on the disk"
+        raise OutputError(msg)
+
+    monkeypatch.setattr(finish, "write_polygons", full)
+    events: list[str] = []
+    with pytest.raises(OutputError, match="no space left"):
+        run(made, lambda event: events.append(event.kind))
+    assert events.count("block") <= 3
+    monkeypatch.setattr(finish, "write_polygons", calm)
+    assert run(made).n_polygons > 1
+
+
+def test_blocks_that_fail_leave_no_thread_behind(
+    tmp_path: Path, fake_model: Callable[..., str]
+) -> None:
+    class Fails(SlowPredictor):
+        def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+            msg = "broken"
+            raise OutputError(msg)
+
+    made = options(tmp_path, fake_model(Fails(0), card_of(3)), formats=("gpkg",))
+    before = set(threading.enumerate())
+    with pytest.raises(OutputError, match="broken"):
+        run(made)
+    left = [t for t in threading.enumerate() if t not in before and "polygons" in t.name]
+    assert left == []
