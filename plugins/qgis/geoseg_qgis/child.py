@@ -43,7 +43,10 @@ class Child:
 
     def code(self) -> int | None:
         """Return the exit code; None while it runs."""
-        return self.process.poll()
+        code = self.process.poll()
+        if code is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+        return code
 
 
 def start(
