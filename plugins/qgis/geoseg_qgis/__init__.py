@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def classFactory(iface: Any) -> Any:  # noqa: N802, ANN401 - QGIS asks for this name
+def classFactory(iface: Any) -> Any:
     """Return the plugin; nothing else is imported when QGIS starts."""
-    from .plugin import GeosegPlugin  # noqa: PLC0415 - not before QGIS asks
+    from .plugin import GeosegPlugin
 
     return GeosegPlugin(iface)

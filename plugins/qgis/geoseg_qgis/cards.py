@@ -129,7 +129,7 @@ def _card(item: Mapping[str, Any], folder: Path | None) -> Card:
     )
 
 
-def _scores(accuracy: Any) -> list[Score]:  # noqa: ANN401 - free-form facts of a card
+def _scores(accuracy: Any) -> list[Score]:
     if not isinstance(accuracy, Mapping):
         return []
     return [

@@ -171,10 +171,10 @@ def _start_time_ps(pid: int) -> str | None:
 
 
 def _start_time_windows(pid: int) -> str | None:
-    import ctypes  # noqa: PLC0415 - on Windows only
+    import ctypes
 
     kernel: Any = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(0x1000, False, pid)  # noqa: FBT003 - a C function
+    handle = kernel.OpenProcess(0x1000, False, pid)
     if not handle:
         return None
     created, ended, in_kernel, in_user = (ctypes.c_ulonglong() for _ in range(4))

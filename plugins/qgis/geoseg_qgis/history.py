@@ -13,6 +13,8 @@ from .text import tr
 
 __all__ = ["ALGORITHMS", "as_command", "as_python", "columns", "free_folder", "is_resumable"]
 
+_CORNERS = "LBRT"
+_FILES = (".gpkg", ".geojson", ".shp", ".fgb", ".json")
 ALGORITHMS = {
     "run": "segment",
     "vectorise": "vectorise",
@@ -35,6 +37,12 @@ def as_python(job: Job) -> str:
         words = ", ".join(repr(word) for word in ["geoseg", *job.arguments])
         return f"import subprocess\n\nsubprocess.run([{words}], check=True)\n"
     values = {k: v for k, v in job.values.items() if v not in (None, "", [])}
+    corners = str(values.get("AOI", "")).split(",")
+    if len(corners) == len(_CORNERS) and not str(values["AOI"]).endswith(_FILES):
+        # Processing writes an extent in another order, and has a parameter of its own for it.
+        left, bottom, right, top = corners
+        del values["AOI"]
+        values["EXTENT"] = f"{left},{right},{bottom},{top}"
     lines = "".join(f"        {name!r}: {value!r},\n" for name, value in values.items())
     return (
         "import processing\n\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
-    QgsFeatureRequest,
     QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
@@ -16,6 +18,7 @@ from qgis.core import (
 )
 
 from .engine import EngineError
+from .settings import data_folder
 from .text import tr
 
 __all__ = [
@@ -43,6 +46,9 @@ def is_web(layer: QgsMapLayer | None) -> bool:
 def raster_source(layer: QgsRasterLayer) -> str:
     """Return what the engine opens for a raster layer.
 
+    A CRS that the user gave to the layer, and the file does not have, travels along in a
+    small file beside the plugin's settings.
+
     Raises:
         EngineError: The layer is no file or address that GDAL reads.
     """
@@ -56,7 +62,20 @@ def raster_source(layer: QgsRasterLayer) -> str:
             tr("Export it to a GeoTIFF first; the geoseg panel does so by itself."),
         )
     # "file.tif|option:X=Y" is QGIS' way of writing open options.
-    return absolute(layer.source().split("|")[0])
+    source = absolute(layer.source().split("|")[0])
+    return _with_crs(source, layer.crs()) if layer.crs().isValid() else source
+
+
+def _with_crs(source: str, crs: QgsCoordinateReferenceSystem) -> str:
+    dataset = gdal.Open(source)
+    if dataset is None or dataset.GetProjection() or dataset.GetGCPCount():
+        return source
+    text = f"{source}\n{crs.toWkt()}"
+    name = f"{Path(source).stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.vrt"
+    target = data_folder() / "scenes" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    gdal.Translate(str(target), dataset, format="VRT", outputSRS=crs.toWkt())
+    return str(target)
 
 
 def absolute(source: str) -> str:
@@ -133,15 +152,9 @@ def add_results(files: dict[str, Any], title: str, *, beside: str = "") -> list[
     group = parent.insertGroup(position, title)
     layers = result_layers(files)
     for layer in layers:
-        project.addMapLayer(layer, False)  # noqa: FBT003 - Qt
+        project.addMapLayer(layer, False)
         tree = group.addLayer(layer)
         # Polygons and classes show the same: one of them visible is enough to start with.
         hidden = isinstance(layer, QgsVectorLayer) or layer.name() == tr("Confidence")
         tree.setItemVisibilityChecked(not hidden)
     return layers
-
-
-def feature_count(layer: QgsVectorLayer) -> int:
-    """Return how many features a layer has, without reading them where that is known."""
-    found = layer.featureCount()
-    return found if found >= 0 else sum(1 for _ in layer.getFeatures(QgsFeatureRequest()))

@@ -106,11 +106,11 @@ def command_line(name: str, values: Mapping[str, Any]) -> list[str]:
     return line
 
 
-def _is_list(value: Any) -> bool:  # noqa: ANN401 - whatever a parameter holds
+def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _words(option: Option, value: Any) -> list[str]:  # noqa: ANN401
+def _words(option: Option, value: Any) -> list[str]:
     """Return what a value adds to the line."""
     if value in (None, "", option.default):
         return []
@@ -122,6 +122,6 @@ def _words(option: Option, value: Any) -> list[str]:  # noqa: ANN401
     return [word for item in listed for word in (option.flag, _text(item))]
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     """Return a value as it is typed: 0.3, not 0.30000000000000004; 255, not 255.0."""
     return f"{value:.15g}" if isinstance(value, float) else str(value)

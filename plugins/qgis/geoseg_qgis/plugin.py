@@ -31,15 +31,15 @@ class GeosegPlugin:
         self.action: QAction | None = None
         self._translator: QTranslator | None = None
 
-    def initProcessing(self) -> None:  # noqa: N802 - QGIS
+    def initProcessing(self) -> None:
         """Add the algorithms; all that ``qgis_process`` asks for."""
         self._translate()
-        from .provider import GeosegProvider  # noqa: PLC0415 - not before it is wanted
+        from .provider import GeosegProvider
 
         self.provider = GeosegProvider()
         QgsApplication.processingRegistry().addProvider(self.provider)
 
-    def initGui(self) -> None:  # noqa: N802 - QGIS
+    def initGui(self) -> None:
         """Add the button and the algorithms."""
         self.initProcessing()
         icon = QIcon(str(plugin_folder() / "resources" / "icon.svg"))
@@ -50,19 +50,19 @@ class GeosegPlugin:
         self.iface.addRasterToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu("geoseg", self.action)
 
-    def show_panel(self, visible: bool = True) -> None:  # noqa: FBT001, FBT002 - a slot
+    def show_panel(self, visible: bool = True) -> None:
         """Open or close the panel; it is made when it is first opened."""
         if self.dock is None:
             if not visible:
                 return
-            from .dock import GeosegDock  # noqa: PLC0415 - nothing of it at QGIS' start
+            from .dock import GeosegDock
 
             self.dock = GeosegDock(self.iface)
             self.dock.visibilityChanged.connect(self._follow_visibility)
             self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.setVisible(visible)
 
-    def _follow_visibility(self, visible: bool) -> None:  # noqa: FBT001 - a slot
+    def _follow_visibility(self, visible: bool) -> None:
         # A panel behind another tab is not visible, but open.
         if self.action is not None and not visible and self.dock and self.dock.isHidden():
             self.action.setChecked(False)

@@ -79,9 +79,7 @@ class Progress:
     def _ground(self, event: Mapping[str, Any]) -> None:
         done, blocks = int(event["blocks_done"]), int(event["blocks"])
         self.share = 0.05 * done / max(blocks, 1)
-        self.text = tr("Reading labels: {done} of {blocks} blocks").format(
-            done=done, blocks=blocks
-        )
+        self.text = tr("Reading labels: {done} of {blocks} blocks").format(done=done, blocks=blocks)
 
     def _batch(self, event: Mapping[str, Any]) -> None:
         step, steps = int(event["step"]), int(event["steps"])

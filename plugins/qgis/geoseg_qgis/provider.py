@@ -27,7 +27,7 @@ class GeosegProvider(QgsProcessingProvider):
         """Return the name in the toolbox."""
         return "geoseg"
 
-    def longName(self) -> str:  # noqa: N802 - QGIS
+    def longName(self) -> str:
         """Return the name with what it does."""
         return tr("geoseg land-cover maps")
 
@@ -35,16 +35,16 @@ class GeosegProvider(QgsProcessingProvider):
         """Return the plugin's icon."""
         return QIcon(str(plugin_folder() / "resources" / "icon.svg"))
 
-    def loadAlgorithms(self) -> None:  # noqa: N802 - QGIS
+    def loadAlgorithms(self) -> None:
         """Add the algorithms."""
         for algorithm in (Segment, Vectorise, Evaluate, Train, ModelInfo):
             self.addAlgorithm(algorithm())
 
-    def supportedOutputVectorLayerExtensions(self) -> list[str]:  # noqa: N802 - QGIS
+    def supportedOutputVectorLayerExtensions(self) -> list[str]:
         """Return the endings that the engine writes."""
         return ["gpkg", "fgb", "geojson", "parquet"]
 
-    def defaultVectorFileExtension(self, hasGeometry: bool = True) -> str:  # noqa: N802, N803, FBT001, FBT002
+    def defaultVectorFileExtension(self, hasGeometry: bool = True) -> str:
         """Return the format that brings its style along."""
         del hasGeometry
         return "gpkg"

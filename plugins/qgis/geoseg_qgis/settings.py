@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from qgis.core import QgsApplication, QgsSettings
 
-from .engine import Engine, EngineError, checked_version, clean_environment, find_engine
+from .engine import Engine, checked_version, clean_environment, find_engine
 from .environment import Network, venv_of
 from .jobs import JobStore
 
@@ -86,7 +86,7 @@ def engine_now() -> Engine:
     Raises:
         EngineError: There is none, or it is broken or too old.
     """
-    import subprocess  # noqa: PLC0415 - not when QGIS starts
+    import subprocess
 
     path = program()
     key = (str(path), path.stat().st_mtime)

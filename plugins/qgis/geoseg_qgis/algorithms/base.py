@@ -82,20 +82,20 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     # What QGIS asks for --------------------------------------------------------------------
 
-    def createInstance(self) -> EngineAlgorithm:  # noqa: N802 - QGIS
+    def createInstance(self) -> EngineAlgorithm:
         """Return a fresh copy."""
         return type(self)()
 
-    def displayName(self) -> str:  # noqa: N802 - QGIS
+    def displayName(self) -> str:
         """Return the name in the toolbox."""
         return self.title()
 
-    def shortHelpString(self) -> str:  # noqa: N802 - QGIS
+    def shortHelpString(self) -> str:
         """Return what the dialog shows beside the parameters."""
         line = f"<p><code>geoseg {self.command} --help</code></p>"
         return f"<p>{self.summary()}</p>{line}"
 
-    def helpUrl(self) -> str:  # noqa: N802 - QGIS
+    def helpUrl(self) -> str:
         """Return the page of help that comes with the plugin."""
         return (plugin_folder() / "help" / tr("index.html")).as_uri()
 
@@ -103,7 +103,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Return the plugin's icon."""
         return QIcon(str(plugin_folder() / "resources" / "icon.svg"))
 
-    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: N802, ARG002
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Declare parameters and outputs."""
         command = load_command(self.command)
         for argument in command.arguments:
@@ -121,7 +121,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def declare_outputs(self) -> None:
         """Declare outputs that are no parameters."""
 
-    def processAlgorithm(  # noqa: N802 - QGIS
+    def processAlgorithm(
         self,
         parameters: dict[str, Any],
         context: QgsProcessingContext,
@@ -295,6 +295,6 @@ def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with(job: Job, **changes: Any) -> Job:
-    from dataclasses import replace  # noqa: PLC0415 - one place
+    from dataclasses import replace
 
     return replace(job, **changes)

@@ -71,7 +71,7 @@ class ModelInfo(EngineAlgorithm):
             self.addOutput(QgsProcessingOutputString(name, text))
         self.addOutput(QgsProcessingOutputNumber("GSD", tr("Pixel size [m]")))
 
-    def prepareAlgorithm(  # noqa: N802 - QGIS
+    def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: Any
     ) -> bool:
         """Remember where the page goes."""

@@ -81,7 +81,7 @@ class Segment(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputVectorLayer("POLYGONS", tr("Polygons")))
         self.addOutput(QgsProcessingOutputFile("RECORD", tr("Record of the run")))
 
-    def prepareAlgorithm(  # noqa: N802 - QGIS
+    def prepareAlgorithm(
         self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: Any
     ) -> bool:
         """Remember whether the results are shown."""
@@ -92,6 +92,7 @@ class Segment(EngineAlgorithm):
         self, name: str, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
     ) -> Any:
         """Return layers as files and extents as numbers."""
+        del folder
         if name == "SCENE":
             return raster_source(self.parameterAsRasterLayer(parameters, name, context))
         if name == "CRS":
@@ -155,7 +156,7 @@ class Segment(EngineAlgorithm):
 class _ConfidenceStyle(QgsProcessingLayerPostProcessorInterface):
     """Colours the confidence raster once it is open."""
 
-    def postProcessLayer(  # noqa: N802 - QGIS
+    def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: Any
     ) -> None:
         """Apply the style that comes with the plugin."""
