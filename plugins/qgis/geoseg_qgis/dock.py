@@ -167,7 +167,7 @@ class GeosegDock(QgsDockWidget):
             self.tell(Failure(tr("The map of {title} is not there").format(title=job.title)))
             return
         self._layers = add_results(
-            files, f"{job.title} – geoseg", beside=job.facts.get("layer", "")
+            files, f"{job.title} - geoseg", beside=job.facts.get("layer", "")
         )
         card = _card_of(job)
         colours = card.colours() if card is not None else {}

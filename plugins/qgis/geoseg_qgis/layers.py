@@ -43,7 +43,7 @@ def is_web(layer: QgsMapLayer | None) -> bool:
     )
 
 
-def raster_source(layer: QgsRasterLayer) -> str:
+def raster_source(layer: QgsRasterLayer | None) -> str:
     """Return what the engine opens for a raster layer.
 
     A CRS that the user gave to the layer, and the file does not have, travels along in a
@@ -52,7 +52,9 @@ def raster_source(layer: QgsRasterLayer) -> str:
     Raises:
         EngineError: The layer is no file or address that GDAL reads.
     """
-    if layer is None or not layer.isValid():
+    if layer is None:
+        raise EngineError(tr("No layer is chosen"), tr("Choose a raster layer."))
+    if not layer.isValid():
         raise EngineError(
             tr("The layer cannot be read"), tr("Repair its data source in the layer panel.")
         )

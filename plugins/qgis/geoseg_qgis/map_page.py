@@ -320,7 +320,7 @@ class MapPage(QWidget):
 
     def _show_export_size(self, layer: QgsRasterLayer) -> None:
         columns, rows = export_size(self.area.extent(layer), layer.crs(), self.resolution.value())
-        text = tr("{px} ({columns} × {rows}) will be asked of the server, then mapped.")
+        text = tr("{px} ({columns} x {rows}) will be asked of the server, then mapped.")
         self.estimate.tell(
             text.format(px=pixels_text(columns * rows), columns=f"{columns:,}", rows=f"{rows:,}")
         )
@@ -344,12 +344,10 @@ class MapPage(QWidget):
         """Start, after exporting where the layer is no file."""
         layer = self.layer()
         try:
-            if layer is None:
-                raise EngineError(tr("No layer is chosen"), tr("Choose a raster layer."))
-            if is_web(layer):
+            if layer is not None and is_web(layer):
                 self._begin_export(layer)
-                return
-            self._want(raster_source(layer))
+            else:
+                self._want(raster_source(layer))
         except EngineError as error:
             self._show_problem(error.failure)
             self.failed.emit(error.failure)
@@ -488,7 +486,7 @@ def _facts(layer: QgsRasterLayer) -> str:
     crs = layer.crs().authid() or tr("no CRS")
     unit = {0: " m", 6: "°"}.get(int(layer.crs().mapUnits()), "")
     size = f"{layer.rasterUnitsPerPixelX():.6g}{unit}"
-    return tr("{width} × {height} px of {size}, {bands} bands, {crs}").format(
+    return tr("{width} x {height} px of {size}, {bands} bands, {crs}").format(
         width=f"{layer.width():,}",
         height=f"{layer.height():,}",
         size=size,
