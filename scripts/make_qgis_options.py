@@ -18,7 +18,7 @@ import click
 from geoseg.cli.main import cli
 
 TARGET = Path(__file__).resolve().parents[1] / "plugins/qgis/geoseg_qgis/options.json"
-COMMANDS = ("run", "vectorise", "evaluate", "train", "sample", "info", "models show")
+COMMANDS = ("run", "vectorise", "evaluate", "train", "models show")
 # How results are told is the plugin's business, not that of its users.
 LEFT_OUT = {"as_json", "quiet", "verbose", "dry_run"}
 

@@ -14,6 +14,7 @@ from .text import tr
 
 __all__ = ["Card", "ClassColour", "Score", "card_page", "read_card"]
 
+_OURS = Path(__file__).parent / "resources" / "models"
 _PICTURES = ("preview.png", "thumbnail.png", "preview.jpg", "thumbnail.jpg")
 
 
@@ -79,9 +80,10 @@ class Card:
 
     @property
     def picture(self) -> Path | None:
-        """The picture that lies in the folder, if any."""
-        names = (self.folder / name for name in _PICTURES) if self.folder else ()
-        return next((path for path in names if path.is_file()), None)
+        """The picture that lies in the folder, or comes with the plugin; None for neither."""
+        places = [self.folder / name for name in _PICTURES] if self.folder else []
+        places.append(_OURS / f"{Path(self.name).name}.png")
+        return next((path for path in places if path.is_file()), None)
 
     def colours(self) -> dict[int, str]:
         """Return colour by class id."""
@@ -99,7 +101,7 @@ class Card:
         if not self.scores:
             return tr("accuracy not known")
         first = self.scores[0]
-        return tr("mean IoU {iou} ({ground})").format(
+        return tr("mean IoU {iou} on {ground}").format(
             iou=f"{first.mean_iou:.2f}", ground=first.ground
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from qgis.core import Qgis
 from qgis.gui import QgsDockWidget
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QPushButton, QTabWidget
 
 from .asking import Ask, VersionCheck
@@ -28,6 +29,8 @@ from .text import tr
 from .widgets import TextDialog
 
 __all__ = ["GeosegDock"]
+
+_LATER_MS = 400
 
 
 class GeosegDock(QgsDockWidget):
@@ -218,7 +221,11 @@ class GeosegDock(QgsDockWidget):
     # Messages ------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
-        self._iface.messageBar().pushMessage("geoseg", text, Qgis.MessageLevel.Success, 8)
+        bar = self._iface.messageBar()
+        # A moment later, so that it lies above what QGIS says of the task.
+        QTimer.singleShot(
+            _LATER_MS, lambda: bar.pushMessage("geoseg", text, Qgis.MessageLevel.Success, 8)
+        )
 
     def tell(self, failure: Failure, run: Run | None = None) -> None:
         """Show a failure in the message bar: one sentence, the advice, and the way to the log."""

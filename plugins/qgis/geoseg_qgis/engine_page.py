@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from qgis.core import Qgis, QgsApplication
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import QT_VERSION_STR, Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtCore import QT_VERSION_STR, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QTreeWidget,
-    QTreeWidgetItem,
+    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
@@ -210,13 +208,7 @@ class EnginePage(QWidget):
 
     def _make_doctor(self) -> QGroupBox:
         box = QGroupBox(tr("Doctor"))
-        self.findings = QTreeWidget()
-        self.findings.setColumnCount(2)
-        self.findings.setHeaderHidden(True)
-        self.findings.setRootIsDecorated(False)
-        self.findings.setWordWrap(True)
-        self.findings.header().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        self.findings.header().setStretchLastSection(True)
+        self.findings = QTextBrowser()
         self.findings.setMinimumHeight(220)
         self.verdict = WrapLabel()
         self.examine_button = QPushButton(tr("Examine"))
@@ -242,42 +234,11 @@ class EnginePage(QWidget):
     def _show_findings(self, events: list[dict[str, Any]]) -> None:
         found = next((e for e in events if e.get("event") == "doctor"), {})
         self._findings = list(found.get("findings", []))
-        self.findings.clear()
-        section = None
-        for finding in self._findings:
-            if finding["section"] != section:
-                section = finding["section"]
-                self._add_section(section)
-            item = QTreeWidgetItem([finding["name"], finding["text"]])
-            item.setToolTip(1, finding["text"])
-            colour = _VERDICTS.get(finding["verdict"])
-            if colour:
-                item.setForeground(0, QColor(colour))
-            if finding["verdict"] == "fail":
-                item.setForeground(1, QColor(BAD))
-            self.findings.addTopLevelItem(item)
+        self.findings.setHtml(_findings_html(self._findings))
         well = bool(found.get("ok"))
         text = tr("All is well.") if well else tr("Something is broken: see the red lines.")
         self.verdict.tell(text, GOOD if well else BAD)
         self.examine_button.setEnabled(True)
-
-    def _add_section(self, section: str) -> None:
-        names = {
-            "versions": tr("Versions"),
-            "system": tr("System"),
-            "raster": tr("Raster formats"),
-            "vector": tr("Vector formats"),
-            "devices": tr("Devices"),
-            "models": tr("Models"),
-            "self-test": tr("Self-test"),
-        }
-        head = QTreeWidgetItem([names.get(section, section), ""])
-        font = head.font(0)
-        font.setBold(True)
-        head.setFont(0, font)
-        head.setFlags(Qt.ItemFlag.ItemIsEnabled)
-        self.findings.addTopLevelItem(head)
-        head.setFirstColumnSpanned(True)
 
     def _show_failure(self, failure: Failure) -> None:
         self.verdict.tell(describe(failure), BAD)
@@ -392,3 +353,33 @@ class EnginePage(QWidget):
         self._timer.stop()
         self.doctor.cancel()
         self.cancel()
+
+
+_SECTIONS = ("devices", "self-test", "models", "system", "raster", "vector", "versions")
+"""What people come for stands on top; the list of versions is for bug reports."""
+
+
+def _findings_html(findings: list[dict[str, Any]]) -> str:
+    """Return the doctor's findings as a table by section."""
+    names = {
+        "versions": tr("Versions"),
+        "system": tr("System"),
+        "raster": tr("Raster formats"),
+        "vector": tr("Vector formats"),
+        "devices": tr("Devices"),
+        "models": tr("Models"),
+        "self-test": tr("Self-test"),
+    }
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        colour = _VERDICTS.get(finding["verdict"], "")
+        style = f" style='color:{colour}'" if colour else ""
+        cells = (escape(str(finding[key])) for key in ("name", "text"))
+        name, text = cells
+        red = style if finding["verdict"] in {"fail", "warn"} else ""
+        found.setdefault(finding["section"], []).append(
+            f"<tr><td{style}>{name}&nbsp;&nbsp;</td><td{red}>{text}</td></tr>"
+        )
+    order = [s for s in _SECTIONS if s in found] + [s for s in found if s not in _SECTIONS]
+    parts = (f"<p><b>{names.get(s, s)}</b></p><table>{''.join(found[s])}</table>" for s in order)
+    return "".join(parts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from .options import load_command
 from .text import tr
 
-__all__ = ["help_of", "label"]
+__all__ = ["default_of", "help_of", "in_panel_words", "label"]
 
 
 def label(name: str, command: str = "") -> str:
@@ -18,6 +22,29 @@ def help_of(text: str) -> str:
     return tr(text)
 
 
+def in_panel_words(text: str, source: str = "") -> str:
+    """Return an engine's message for somebody who sees fields and not flags.
+
+    Args:
+        text: As the engine says it, with ``--gsd`` and the like.
+        source: Path of the scene, which is shown by its name alone.
+    """
+    flags = {option.flag: option.name for option in load_command("run").options}
+
+    def field(found: re.Match[str]) -> str:
+        name = flags.get(found.group())
+        return f"'{label(name, 'run')}'" if name else found.group()
+
+    shown = text.replace(source, Path(source).name) if source else text
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]*", field, shown)
+
+
+def default_of(text: str) -> str:
+    """Return what a help text says about the default, for an empty field."""
+    found = re.search(r"\[[^\]:]+: ([^\];]+)", text)
+    return found.group(1) if found else ""
+
+
 def _special(command: str) -> dict[str, str]:
     """Names that differ from command to command."""
     return {
@@ -27,11 +54,11 @@ def _special(command: str) -> dict[str, str]:
         "train": {
             "OUT": tr("Model folder"),
             "SCENE": tr("Scenes"),
+            "CLASSES": tr("Classes and colours"),
             "BLOCK_PX": tr("Side of the blocks of ground [px]"),
             "LICENSE": tr("Licence of the weights"),
             "GSD": tr("Pixel size the model works at [m]"),
         },
-        "sample": {"OUT": tr("Points"), "MAP": tr("Map")},
     }.get(command, {})
 
 
@@ -119,8 +146,4 @@ def _training_labels() -> dict[str, str]:
         "SEED": tr("Seed"),
         "NAME": tr("Name"),
         "TITLE": tr("Title"),
-        "POINTS": tr("Points in all"),
-        "LEAST": tr("Points per class at least"),
-        "STANDARD_ERROR": tr("Wanted standard error"),
-        "EXPECTED_ACCURACY": tr("Expected accuracy"),
     }

@@ -31,6 +31,7 @@ from .engine import EngineError, Failure
 from .estimate import judged
 from .export import ExportTask, export_size
 from .history import free_folder
+from .labels import in_panel_words
 from .layers import is_web, raster_source
 from .machine import writable
 from .model_box import ModelBox
@@ -64,6 +65,7 @@ class MapPage(QWidget):
         self._iface = iface
         self._ready = False
         self._running = False
+        self._refused = False
         self._export: ExportTask | None = None
         self._taken: dict[str, Any] = {}
         self.asking = Ask(self)
@@ -240,7 +242,9 @@ class MapPage(QWidget):
 
     def _show_out(self) -> None:
         out = self.out_folder()
-        self.out.lineEdit().setPlaceholderText(str(out or ""))
+        # The name first: the end of a long path is what a narrow field cuts off.
+        shown = tr("{name} in {folder}").format(name=out.name, folder=out.parent) if out else ""
+        self.out.lineEdit().setPlaceholderText(shown)
         self.out.setToolTip(str(out or ""))
         layer = self.layer()
         source = Path(layer.source().split("|")[0]) if layer is not None else Path()
@@ -292,7 +296,8 @@ class MapPage(QWidget):
     def _changed(self) -> None:
         """Something else is wanted: ask anew, once the user pauses."""
         self._show_out()
-        self.problem.hide()
+        self.problem.tell("")
+        self._refused = False
         self._remember()
         self._enable()
         if not self._ready or self._running:
@@ -335,8 +340,16 @@ class MapPage(QWidget):
         self.problem.tell(found.problem, BAD)
 
     def _show_problem(self, failure: Failure) -> None:
+        """Show what is in the way; there is no Run before it is mended."""
         self.estimate.tell("")
-        self.problem.tell(describe(failure), BAD)
+        layer = self.layer()
+        source = layer.source().split("|")[0] if layer is not None else ""
+        words = Failure(
+            in_panel_words(failure.message, source), in_panel_words(failure.hint, source)
+        )
+        self.problem.tell(describe(words), BAD)
+        self._refused = True
+        self._enable()
 
     # Running -------------------------------------------------------------------------------
 
@@ -421,7 +434,8 @@ class MapPage(QWidget):
         self.status.tell(text)
 
     def _enable(self) -> None:
-        self.run_button.setEnabled(self._ready and self.layer() is not None)
+        can_run = self._ready and self.layer() is not None and not self._refused
+        self.run_button.setEnabled(can_run)
         for box in (self.layer_box, self.model, self.area, self.result_box, self.options):
             box.setEnabled(not self._running)
 

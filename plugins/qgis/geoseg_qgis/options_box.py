@@ -8,7 +8,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from .labels import help_of, label
+from .labels import default_of, help_of, label
 from .options import Option, load_command
 from .text import tr
 
@@ -66,7 +66,7 @@ class OptionsBox(QgsCollapsibleGroupBox):
             return combo
         edit = QLineEdit("" if option.default is None else str(option.default))
         words = " | ".join(option.choices)
-        edit.setPlaceholderText(words or option.metavar.lower() or tr("automatic"))
+        edit.setPlaceholderText(words or default_of(help_of(option.help)))
         edit.textEdited.connect(lambda _: self.changed.emit())
         return edit
 

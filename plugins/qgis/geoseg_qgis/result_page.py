@@ -24,6 +24,8 @@ from .widgets import BarChart, WrapLabel, open_path
 
 __all__ = ["ResultPage"]
 
+_HIGHEST_TABLE = 360
+
 
 class ResultPage(QWidget):
     """The last finished map, or one from the history."""
@@ -61,9 +63,10 @@ class ResultPage(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.title)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self.table)
         layout.addWidget(self.chart)
         layout.addLayout(buttons)
+        layout.addStretch(1)
 
     def show_result(
         self, title: str, finished: dict[str, Any], colours: dict[int, str], report: Path
@@ -105,7 +108,9 @@ class ResultPage(QWidget):
         self.folder.setEnabled(bool(self._out))
         self.look.setEnabled(bool(self._out))
         self.table.setVisible(self.table.rowCount() > 0)
-        self.layout().setStretch(0, 0 if self.table.rowCount() else 1)
+        rows = sum(self.table.rowHeight(k) for k in range(self.table.rowCount()))
+        height = rows + self.table.horizontalHeader().height() + 4
+        self.table.setFixedHeight(min(height, _HIGHEST_TABLE))
 
 
 def _swatch(colour: str) -> QIcon:

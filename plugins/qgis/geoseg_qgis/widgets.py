@@ -124,7 +124,7 @@ class BarChart(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics = painter.fontMetrics()
         names = max((metrics.horizontalAdvance(name) for name, _, _ in self._rows), default=0)
-        names = min(names, self.width() // 3)
+        names = min(names + 4, 2 * self.width() // 5)
         room = self.width() - names - metrics.horizontalAdvance("100.0 %") - 3 * self._GAP
         largest = max((share for _, share, _ in self._rows), default=0) or 1
         align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

@@ -50,7 +50,7 @@ def engine() -> Path:
 
 
 @pytest.fixture
-def settings(qgis_app, tmp_path, monkeypatch) -> Iterator[object]:
+def settings(qgis_app, tmp_path, monkeypatch) -> object:
     """The plugin's settings and folders, new for every test."""
     from geoseg_qgis import settings as module
     from qgis.core import QgsSettings
@@ -61,7 +61,7 @@ def settings(qgis_app, tmp_path, monkeypatch) -> Iterator[object]:
     monkeypatch.setattr(module, "data_folder", lambda: tmp_path / "profile geoseg")
     for other in ("layers", "area_box", "map_page"):
         monkeypatch.setattr(f"geoseg_qgis.{other}.data_folder", module.data_folder)
-    yield module.Settings()
+    return module.Settings()
 
 
 class Iface:

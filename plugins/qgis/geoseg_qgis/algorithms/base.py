@@ -106,16 +106,16 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Declare parameters and outputs."""
         command = load_command(self.command)
-        for argument in command.arguments:
-            self.addParameter(_required(self.typed(argument.name)))
-        for option in _front_first(command, self.front):
+        found = {a.name: _required(self.typed(a.name)) for a in command.arguments}
+        for option in command.options:
             definition = self.typed(option.name) or _plain(option, self.command)
             definition.setHelp(help_of(option.help))
             if option.name not in self.front:
                 definition.setFlags(definition.flags() | _ADVANCED)
-            self.addParameter(definition)
-        for definition in self.extra():
-            self.addParameter(definition)
+            found[option.name] = definition
+        found.update({definition.name(): definition for definition in self.extra()})
+        for name in _in_order(command, self.front, list(found)):
+            self.addParameter(found[name])
         self.declare_outputs()
 
     def declare_outputs(self) -> None:
@@ -246,13 +246,12 @@ def _required(
     return definition
 
 
-def _front_first(command: Command, front: tuple[str, ...]) -> list[Option]:
-    """Return the options in the order of the dialog: the front row as it is listed."""
-    names = [option.name for option in command.options]
-    order = [*front, *(name for name in names if name not in front)]
+def _in_order(command: Command, front: tuple[str, ...], names: list[str]) -> list[str]:
+    """Return the names in the order of the dialog: arguments, the front row, all others."""
+    arguments = [argument.name for argument in command.arguments]
+    order = [*arguments, *front, *(n for n in names if n not in front and n not in arguments)]
     # The folder comes last, where every dialog of Processing has it.
-    order = [*(n for n in order if n != "OUT"), *(n for n in order if n == "OUT")]
-    return [command.option(name) for name in order if name in names]
+    return [*(n for n in order if n != "OUT"), *(n for n in order if n == "OUT")]
 
 
 def _plain(option: Option, command: str) -> QgsProcessingParameterDefinition:

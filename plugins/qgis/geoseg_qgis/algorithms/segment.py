@@ -36,7 +36,7 @@ class Segment(EngineAlgorithm):
     """Map the land cover of a raster layer."""
 
     command = "run"
-    front = ("MODEL", "AOI", "MIN_AREA", "SMOOTH", "OVERWRITE", "OUT")
+    front = ("MODEL", "AOI", "EXTENT", "MIN_AREA", "SMOOTH", "OVERWRITE", "LOAD", "OUT")
 
     def name(self) -> str:
         """Return the id."""
