@@ -19,7 +19,8 @@ from geoseg_qgis.jobs import Follower, JobStore, State
 
 PLUGIN = Path(engine.__file__).parent
 WITHOUT_QGIS = (
-    "child", "engine", "environment", "history", "jobs", "options", "report", "text",
+    "cards", "child", "engine", "environment", "estimate", "history", "jobs",
+    "labels", "machine", "options", "progress", "report", "text",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ These tests run with the Python that QGIS uses: ``python scripts/check qgis``.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
@@ -17,17 +18,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 REQUIRED = os.environ.get("GEOSEG_REQUIRE_ALL") == "1"
 SAMPLES = ROOT / "sample_tiles"
-# Before QGIS is imported: it must not see the profile of whoever runs the tests.
-PROFILE = tempfile.mkdtemp(prefix="geoseg-qgis-profile-")
-os.environ["QGIS_CUSTOM_CONFIG_PATH"] = PROFILE
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-for folder in (ROOT / "plugins" / "qgis", Path("/usr/share/qgis/python/plugins")):
-    sys.path.insert(0, str(folder))
-
-try:
-    import qgis.core  # noqa: F401
-except ImportError:
+if importlib.util.find_spec("qgis") is None:
+    # Another Python than that of QGIS: tests/qgis/test_in_qgis.py tells so by name.
     collect_ignore_glob = ["test_*.py"]
+else:
+    # Before QGIS is imported: it must not see the profile of whoever runs the tests.
+    os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="geoseg-qgis-profile-")
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    usr = Path(os.environ.get("QGIS_PREFIX_PATH", "/usr"))
+    for folder in (ROOT / "plugins" / "qgis", usr / "share/qgis/python/plugins"):
+        sys.path.insert(0, str(folder))
 
 
 @pytest.hookimpl(wrapper=True)
