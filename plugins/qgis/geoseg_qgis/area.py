@@ -14,7 +14,6 @@ from qgis.core import (
     QgsPointXY,
     QgsProject,
     QgsRectangle,
-    QgsWkbTypes,
 )
 from qgis.gui import QgsMapToolEmitPoint, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, pyqtSignal
@@ -25,6 +24,8 @@ __all__ = ["DrawTool", "box_text", "geojson_area"]
 _FILL = QColor(200, 69, 45, 50)
 _LINE = QColor(200, 69, 45)
 _CORNERS = 3
+_POLYGON = QgsGeometry.fromRect(QgsRectangle(0, 0, 1, 1)).type()
+"""The type of polygons, whose name changes from one QGIS to the next."""
 
 
 class DrawTool(QgsMapToolEmitPoint):
@@ -38,7 +39,7 @@ class DrawTool(QgsMapToolEmitPoint):
         super().__init__(canvas)
         self._polygon = polygon
         self._points: list[QgsPointXY] = []
-        self.band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self.band = QgsRubberBand(canvas, _POLYGON)
         self.band.setFillColor(_FILL)
         self.band.setStrokeColor(_LINE)
         self.band.setWidth(2)
@@ -81,7 +82,7 @@ class DrawTool(QgsMapToolEmitPoint):
     def clear(self) -> None:
         """Forget what was drawn."""
         self._points = []
-        self.band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        self.band.reset(_POLYGON)
 
     def show_geometry(self, geometry: QgsGeometry) -> None:
         """Show something that was drawn before."""

@@ -117,7 +117,9 @@ class ExportTask(QgsTask):
             pipe, columns, rows, self._extent, self._crs, context, self._feedback
         )
         self._errors += list(self._feedback.errors())
-        return int(code) == 0 and not self._feedback.isCanceled() and self._target.exists()
+        # Qt 5 has numbers here, Qt 6 members of an enumeration.
+        succeeded = getattr(code, "value", code) == 0
+        return succeeded and not self._feedback.isCanceled() and self._target.exists()
 
     def cancel(self) -> None:
         """Stop asking."""

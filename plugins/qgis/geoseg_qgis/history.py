@@ -80,7 +80,14 @@ def free_folder(folder: Path, name: str, taken: Mapping[str, Any] | None = None)
     number = 1
     while True:
         path = folder / (name if number == 1 else f"{name}_{number}")
-        empty = not path.exists() or is_resumable(path) or not any(path.iterdir())
+        empty = not path.exists() or is_resumable(path) or _is_empty(path)
         if empty and str(path) not in (taken or {}):
             return path
         number += 1
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not any(path.iterdir())
+    except OSError:  # a file, or a folder of somebody else
+        return False

@@ -7,7 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsApplication, QgsMapLayerProxyModel, QgsProject, QgsRasterLayer
+from qgis.core import (
+    QgsApplication,
+    QgsMapLayerProxyModel,
+    QgsProject,
+    QgsRasterLayer,
+    QgsUnitTypes,
+)
 from qgis.gui import QgsFileWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -62,6 +68,7 @@ class MapPage(QWidget):
     def __init__(self, iface: Any, parent: QWidget | None = None) -> None:
         """Make the parts; nothing is asked before an engine is known."""
         super().__init__(parent)
+        self.setAcceptDrops(True)
         self._iface = iface
         self._ready = False
         self._running = False
@@ -180,6 +187,14 @@ class MapPage(QWidget):
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self._stop)
         QgsProject.instance().readProject.connect(self._project_read)
+
+    def dragEnterEvent(self, event: Any) -> None:
+        """Take what the model's part takes, wherever on the page it is dropped."""
+        self.model.dragEnterEvent(event)
+
+    def dropEvent(self, event: Any) -> None:
+        """Hand it on."""
+        self.model.dropEvent(event)
 
     # The layer -----------------------------------------------------------------------------
 
@@ -498,8 +513,8 @@ def _facts(layer: QgsRasterLayer) -> str:
     if is_web(layer):
         return tr("Web layer: the area is exported to a GeoTIFF first.")
     crs = layer.crs().authid() or tr("no CRS")
-    unit = {0: " m", 6: "°"}.get(int(layer.crs().mapUnits()), "")
-    size = f"{layer.rasterUnitsPerPixelX():.6g}{unit}"
+    unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits()) if layer.crs().isValid() else ""
+    size = f"{layer.rasterUnitsPerPixelX():.6g} {unit}".strip()
     return tr("{width} x {height} px of {size}, {bands} bands, {crs}").format(
         width=f"{layer.width():,}",
         height=f"{layer.height():,}",

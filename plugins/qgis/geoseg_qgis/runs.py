@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,8 @@ class Runs(QObject):
         path = program()
         store = job_store()
         store.prune()
+        # Another QGIS of the same profile leaves the job alone while this one lives.
+        facts = {**(facts or {}), "owner": asdict(child.mark_of(os.getpid()))}
         job = store.create(
             command, values, line, program=str(path), title=title, where=where, facts=facts
         )
@@ -137,7 +141,9 @@ class Runs(QObject):
             if job.state == State.SUBMITTED:
                 self._submitted[job.folder.name] = job
                 self._batch_timer.start()
-            elif job.state == State.RUNNING:
+            elif job.state == State.RUNNING and job.where == "processing":
+                _judge_quietly(job)
+            elif job.state == State.RUNNING and not _is_owned(job):
                 # One that ended meanwhile is told as well: its next look is its last.
                 found.append(self._follow(Run(job, None)))
         return found
@@ -247,6 +253,23 @@ def finished_elsewhere(job: Job) -> dict[str, Any] | None:
         "files": files,
         "classes": record.get("result", {}).get("classes", []),
     }
+
+
+def _is_owned(job: Job) -> bool:
+    """Tell whether another QGIS that still runs follows a job."""
+    try:
+        owner = child.ProcessMark(**job.facts["owner"])
+    except (KeyError, TypeError):
+        return False
+    return owner.pid != os.getpid() and child.is_running(owner)
+
+
+def _judge_quietly(job: Job) -> None:
+    """Write down how a job of Processing ended whose QGIS did not live to do so."""
+    follower = Follower(job)
+    if follower.is_over():
+        follower.poll()
+        job_store().with_state(job, follower.verdict()[0])
 
 
 def _scheduler(command: str) -> str:

@@ -39,7 +39,6 @@ _POLL_S = 0.1
 _PATIENCE_S = 30.0
 """How long an engine may take to stop before it is ended."""
 _ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-_OPTIONAL = QgsProcessingParameterDefinition.Flag.FlagOptional
 
 
 class EngineAlgorithm(QgsProcessingAlgorithm):
@@ -132,7 +131,12 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             engine = engine_now()
             store = job_store()
             job = store.create(
-                self.command, {}, [], program=str(engine.program), title=self.title()
+                self.command,
+                {},
+                [],
+                program=str(engine.program),
+                title=self.title(),
+                where="processing",
             )
             values = self._values(parameters, context, job.folder)
             line = command_line(self.command, values)
