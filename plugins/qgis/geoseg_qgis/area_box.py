@@ -36,7 +36,7 @@ class AreaBox(QGroupBox):
             canvas: QGIS' map.
             parent: The panel.
         """
-        super().__init__(tr("Area"), parent)
+        super().__init__(tr("Area to map"), parent)
         self._canvas = canvas
         self._geometry: QgsGeometry | None = None
         self._tool: DrawTool | None = None

@@ -44,6 +44,7 @@ class GeosegDock(QgsDockWidget):
         self._current: Run | None = None
         self._preview: Preview | None = None
         self._layers: list[Any] = []
+        self._left = False
         self.map_page = MapPage(iface)
         self.result_page = ResultPage()
         self.history_page = HistoryPage()
@@ -244,7 +245,10 @@ class GeosegDock(QgsDockWidget):
         TextDialog(tr("Log of {title}").format(title=run.job.title), text, self).show()
 
     def leave(self) -> None:
-        """QGIS ends, or the plugin is taken away."""
+        """QGIS ends, or the plugin is taken away; a second time is none."""
+        if self._left:
+            return
+        self._left = True
         self._close_preview()
         self.runs.leave()
         self.models.cancel()

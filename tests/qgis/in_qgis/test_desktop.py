@@ -31,7 +31,8 @@ def start_desktop(tmp_path: Path, engine: object, **more: str) -> dict[str, obje
         "overrideFlag=true\n[qgis]\ncheckVersion=false\nnews-feed\\http=\n"
         "[app]\nskip_qgis_welcome=true\n"
     )
-    scene = tmp_path / "town.tif"
+    # For pictures that show no folder of a test.
+    scene = Path(os.environ.get("GEOSEG_PICTURES_SCENES", tmp_path)) / "town.tif"
     scene.write_bytes((SAMPLES / "town.tif").read_bytes())
     environ = {
         **os.environ,
@@ -66,12 +67,13 @@ def test_the_desktop_from_the_button_to_the_map(tmp_path, engine, language):
     heavy = {"dock", "map_page", "runs", "jobs_page", "preview", "export", "engine_page"}
     assert {name.split(".")[1] for name in found["loaded"]} & heavy == set()
     assert "1.05 Mpx" in found["estimate"]
-    names = {"en": {"Classes", "Polygons", "Confidence"}, "ko": {"분류", "폴리곤", "신뢰도"}}
+    names = {"en": {"Classes", "Polygons", "Confidence"}, "ko": {"클래스", "폴리곤", "신뢰도"}}
     assert {"town", *names[language[:2]]} <= set(found["layers"])
     assert "town.tif has pixels of 30 m" in found["wrong_gsd"]
     assert found["wrong_gsd_runs"] is False
 
 
 def test_the_desktop_without_an_engine(tmp_path):
-    found = start_desktop(tmp_path, tmp_path / "nothing here", GEOSEG_DESKTOP_STORY="first_run")
-    assert "geoseg is not at" in found["state"]
+    more = {"GEOSEG_DESKTOP_STORY": "first_run", "PATH": "/usr/bin:/bin"}
+    found = start_desktop(tmp_path, "", **more)
+    assert "not installed" in found["state"]

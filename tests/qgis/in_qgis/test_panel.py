@@ -47,7 +47,7 @@ def test_one_click_from_the_open_panel_to_a_styled_map(iface, make_dock, town, t
     ]  # fmt: skip
     assert polygons.renderer().type() == "categorizedSymbol"
     assert confidence.renderer().type() == "singlebandpseudocolor"
-    assert "is mapped" in iface.messages()[-1]
+    until(lambda: any("is mapped" in message for message in iface.messages()))
     report = Path(dock.result_page._report).read_text(encoding="utf-8")
     assert "vegetation" in report
     assert "geoseg run" in report

@@ -128,8 +128,8 @@
    <translation>정수 클래스 번호로 된 어떤 래스터든 틈이나 겹침 없이, 정해진 메모리 안에서 폴리곤으로 바꿉니다. 이름과 색은 래스터에서 읽거나 직접 줄 수 있습니다.</translation>
   </message>
   <message>
-   <source>Area</source>
-   <translation>영역</translation>
+   <source>Area to map</source>
+   <translation>지도로 만들 영역</translation>
   </message>
   <message>
    <source>Whole layer</source>
@@ -1230,6 +1230,10 @@
   <message>
    <source>Class</source>
    <translation>클래스</translation>
+  </message>
+  <message>
+   <source>Area</source>
+   <translation>면적</translation>
   </message>
   <message>
    <source>Share</source>
