@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -118,8 +119,8 @@ class ExportTask(QgsTask):
         )
         self._errors += list(self._feedback.errors())
         # Qt 5 has numbers here, Qt 6 members of an enumeration.
-        succeeded = getattr(code, "value", code) == 0
-        return succeeded and not self._feedback.isCanceled() and self._target.exists()
+        succeeded = getattr(code, "value", code) == 0 and self._target.exists()
+        return succeeded and not self._feedback.isCanceled() and _shows_something(self._target)
 
     def cancel(self) -> None:
         """Stop asking."""
@@ -142,6 +143,17 @@ class ExportTask(QgsTask):
                 tr("Try a smaller area or larger pixels, or look at the layer's address."),
             )
         self.failed.emit(self.failure)
+
+
+def _shows_something(path: Path) -> bool:
+    """Tell whether a picture is not transparent everywhere: tiles that fail leave holes."""
+    dataset = gdal.Open(str(path))
+    if dataset is None:
+        return False
+    alpha = dataset.GetRasterBand(dataset.RasterCount)
+    if alpha.GetColorInterpretation() != gdal.GCI_AlphaBand:
+        return True
+    return alpha.ComputeRasterMinMax(False)[1] > 0
 
 
 def in_crs(

@@ -158,22 +158,18 @@ def test_the_log_is_one_click_away(make_dock, iface, tmp_path):
 # The layer ------------------------------------------------------------------------------------
 
 
-def test_layer_without_crs(make_dock, tmp_path):
+def test_layer_without_crs(make_dock, iface, tmp_path):
     layer = add_raster(write_scene(tmp_path / "plan.tif", crs=None))
     from qgis.core import QgsCoordinateReferenceSystem
 
     layer.setCrs(QgsCoordinateReferenceSystem())
     dock = make_dock()
     page = dock.map_page
-    until(lambda: page.problem.text() or "memory" in page.estimate.text())
-    assert "CRS" in page.problem.text()
-    assert "Pixel size to assume" in page.problem.text(), page.problem.text()
-    assert "--gsd" not in page.problem.text()
-    assert not page.run_button.isEnabled()
-    page.options.set_values({"GSD": "1"})
-    until(lambda: "memory" in page.estimate.text())
+    assert "no CRS" in page.layer_note.text()
     run_and_wait(dock)
     assert (tmp_path / "plan_geoseg" / "classes.tif").is_file()
+    assert any("CRS" in message for message in iface.messages()), "the engine's warning is shown"
+    assert dock.result_page.table.item(0, 1).text() == "-", "no area without a CRS"
 
 
 def test_a_crs_that_the_user_gave_to_the_layer_counts(make_dock, tmp_path):

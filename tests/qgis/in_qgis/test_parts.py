@@ -164,7 +164,7 @@ def test_every_kind_of_area(make_dock, iface, town, tmp_path):
     assert sizes["layer"] == (256, 256)
     assert sizes["rectangle"] == (100, 100)
     assert sizes["polygons"] == (100, 100)
-    assert sizes["polygon"] == pytest.approx((100, 100), abs=1)
+    assert sizes["polygon"] == pytest.approx((100, 100), abs=2), "through degrees and back"
     assert sizes["view"][1] >= 100
 
 
