@@ -56,6 +56,9 @@ class ModelBox(QGroupBox):
         self.picture.setFixedSize(_SIDE, _SIDE)
         self.facts = WrapLabel()
         self.legend = WrapLabel()
+        for label in (self.facts, self.legend):
+            # Room for the lines of a narrow panel; less would reserve height that nobody needs.
+            label.setMinimumWidth(200)
         self.problem = WrapLabel()
         self.problem.hide()
         row = QHBoxLayout()
