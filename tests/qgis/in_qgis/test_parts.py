@@ -290,19 +290,36 @@ def test_a_batch_command_takes_the_job_and_the_map_comes_back(
     until(lambda: dock.result_page.table.rowCount() == 5, 30)
 
 
-def test_a_scheduler_that_the_engine_does_not_know_is_said(make_dock, iface, settings, town):
+def test_a_scheduler_address_is_handed_over_or_refused(make_dock, iface, settings, town):
+    """What happens depends on whether the engine's 'run' takes one."""
     from geoseg_qgis.options import load_command
 
-    if any(o.name == "SCHEDULER" for o in load_command("run").options):
-        pytest.skip("this engine knows schedulers")
-    settings.set("scheduler", "tcp://host:8786")
+    settings.set("scheduler", "tcp://127.0.0.1:9")
     add_raster(town)
     dock = make_dock()
     page = dock.map_page
     page.where.setCurrentIndex(page.where.findData("scheduler"))
     until(page.run_button.isEnabled)
     page.run_button.click()
+    if any(option.name == "SCHEDULER" for option in load_command("run").options):
+        (run,) = dock.runs.active.values()
+        assert run.job.arguments[-2:] == ["--scheduler", "tcp://127.0.0.1:9"]
+        return
     assert "cannot use a scheduler address" in iface.messages()[0]
+    assert not dock.runs.active
+
+
+@pytest.mark.parametrize("short", ["memory", "disk"])
+def test_an_estimate_that_will_not_fit_is_red(make_dock, town, monkeypatch, short):
+    from geoseg_qgis import estimate
+
+    monkeypatch.setattr(estimate, f"free_{short}_bytes", lambda *_: 1000)
+    add_raster(town)
+    page = make_dock().map_page
+    until(page.problem.text)
+    assert "1000 B free" in page.problem.text()
+    assert "#b3261e" in page.estimate.styleSheet()
+    assert page.run_button.isEnabled(), "an estimate may err; the user decides"
 
 
 @pytest.mark.parametrize("choice", ["stop", "continue"])
