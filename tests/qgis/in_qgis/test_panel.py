@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -129,4 +130,4 @@ def longest_stall(dock) -> float:
     # Until the map is there: to open layers and draw is QGIS' own work.
     until(lambda: not dock.runs.active)
     timer.stop()
-    return max(after - before for before, after in zip(ticks, ticks[1:]))
+    return max(after - before for before, after in pairwise(ticks))
