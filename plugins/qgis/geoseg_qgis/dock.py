@@ -18,6 +18,7 @@ from .engine_page import EnginePage
 from .history import as_command
 from .history_page import HistoryPage
 from .jobs import Job, State
+from .labels import in_panel_words
 from .layers import add_results
 from .map_page import MapPage
 from .preview import Preview
@@ -233,7 +234,10 @@ class GeosegDock(QgsDockWidget):
         bar = self._iface.messageBar()
         stopped = run is not None and run.job.state == State.STOPPED
         level = Qgis.MessageLevel.Info if stopped else Qgis.MessageLevel.Critical
-        item = bar.createMessage("geoseg", str(failure))
+        text = str(failure)
+        if run is not None and run.job.command == "run":
+            text = in_panel_words(text, str(run.job.values.get("SCENE", "")))
+        item = bar.createMessage("geoseg", text)
         if run is not None:
             button = QPushButton(tr("Show log"))
             button.clicked.connect(lambda: self._show_log(run))

@@ -65,7 +65,9 @@ def raster_source(layer: QgsRasterLayer | None) -> str:
         )
     # "file.tif|option:X=Y" is QGIS' way of writing open options.
     source = absolute(layer.source().split("|")[0])
-    return _with_crs(source, layer.crs()) if layer.crs().isValid() else source
+    # To look into a file on a server would make the interface wait.
+    local = layer.crs().isValid() and Path(source).is_file()
+    return _with_crs(source, layer.crs()) if local else source
 
 
 def _with_crs(source: str, crs: QgsCoordinateReferenceSystem) -> str:

@@ -14,8 +14,11 @@ from .text import tr
 
 __all__ = ["OptionsBox"]
 
-_ELSEWHERE = {"OUT", "MODEL", "AOI", "OVERWRITE", "SCHEDULER"}
-_FRONT = ("MIN_AREA", "SMOOTH", "NO_POLYGONS", "BANDS", "GSD", "VALUE_RANGE", "NODATA", "DEVICE")
+_ELSEWHERE = {"OUT", "MODEL", "AOI", "SCHEDULER"}
+_FRONT = (
+    "MIN_AREA", "SMOOTH", "NO_POLYGONS", "BANDS", "GSD", "VALUE_RANGE", "NODATA", "DEVICE",
+    "OVERWRITE",
+)  # fmt: skip
 
 
 class OptionsBox(QgsCollapsibleGroupBox):

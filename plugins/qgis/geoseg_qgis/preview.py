@@ -58,13 +58,15 @@ class Preview:
         self.layer_id = ""
 
     def _show(self) -> None:
-        self._grid = self._grid or _grid_of(self._scene)
+        self._grid = self._grid or _grid_of(self._scene, self._beside)
         if self._grid is None:
             return
         self._file.write_text(self._vrt(), encoding="utf-8")
         layer = QgsProject.instance().mapLayer(self.layer_id) if self.layer_id else None
         if layer is None:
-            self._add()
+            # Not again where the user took it away, or opened another project.
+            if not self.layer_id:
+                self._add()
             return
         layer.dataProvider().reloadData()
         layer.triggerRepaint()
@@ -119,8 +121,18 @@ def _source(path: str, window: tuple[int, int, int, int]) -> str:
     )
 
 
-def _grid_of(scene: str) -> tuple[int, int, tuple[float, ...], str] | None:
-    """Return width, height, transform and CRS; from the file, because layers hide rotation."""
+def _grid_of(scene: str, layer_id: str) -> tuple[int, int, tuple[float, ...], str] | None:
+    """Return width, height, transform and CRS.
+
+    From the file, because layers hide rotation; of a scene on a server, which would make the
+    interface wait, from its layer.
+    """
+    layer = QgsProject.instance().mapLayer(layer_id)
+    if not Path(scene).exists() and isinstance(layer, QgsRasterLayer):
+        box = layer.extent()
+        across, down = layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
+        place = (box.xMinimum(), across, 0.0, box.yMaximum(), 0.0, -down)
+        return layer.width(), layer.height(), place, layer.crs().toWkt()
     dataset = gdal.Open(scene)
     if dataset is None:
         return None

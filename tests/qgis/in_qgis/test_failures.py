@@ -156,6 +156,20 @@ def test_the_log_is_one_click_away(make_dock, iface, tmp_path):
     dialog.close()
 
 
+def test_a_folder_that_holds_results_already(make_dock, iface, tmp_path):
+    add_raster(write_scene(tmp_path / "scene.tif"))
+    dock = make_dock()
+    run_and_wait(dock)
+    dock.map_page.out.setFilePath(str(tmp_path / "scene_geoseg"))
+    run_and_wait(dock)
+    (message,) = [m for m in iface.messages() if "holds results already" in m]
+    assert "Add 'Overwrite' to replace them" in message, "the panel speaks of its own fields"
+    dock.map_page.options.set_values({"OVERWRITE": True})
+    dock.result_page.table.setRowCount(0)
+    run_and_wait(dock)
+    assert dock.result_page.table.rowCount() == 5
+
+
 # The layer ------------------------------------------------------------------------------------
 
 
