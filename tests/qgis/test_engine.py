@@ -53,6 +53,33 @@ def test_qt_is_taken_from_qgis_and_never_directly(path):
     assert "exec_(" not in text
 
 
+@pytest.mark.parametrize("path", sorted(PLUGIN.rglob("*.py")), ids=lambda p: p.stem)
+def test_members_of_qt_s_enumerations_are_scoped(path):
+    """Qt 6 knows Qt.AlignmentFlag.AlignTop and not Qt.AlignTop."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    classes = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qgis.")
+        for alias in node.names
+    }
+    inner = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    bare = [
+        f"{node.lineno}: {node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in classes
+        and node.attr[0].isupper()
+        and id(node) not in inner
+    ]
+    # Classes inside classes, and a text.
+    allowed = {
+        "LayerDetails", "SaveVectorOptions", "SourceType", "Type", "LayerHint", "QGIS_VERSION",
+    }  # fmt: skip
+    assert [x for x in bare if x.rpartition(".")[2] not in allowed] == []
+
+
 def test_the_setting_comes_before_our_own_before_path(tmp_path, fake_engine):
     setting = fake_engine(folder="chosen by hand")
     own = fake_engine(folder="own/bin")
