@@ -84,6 +84,18 @@ def first_run(plugin) -> None:
     picture("first_run", dock)
 
 
+def look_around(plugin) -> None:
+    """All pages, and no run."""
+    dock = open_panel(plugin)
+    page = dock.map_page
+    until(lambda: page.run_button.isEnabled() and page.estimate.text().count("·") == 3)
+    FACTS["estimate"] = page.estimate.text()
+    FACTS["tabs"] = [dock.tabs.tabText(k) for k in range(dock.tabs.count())]
+    picture("panel")
+    wrong_pixel_size(dock)
+    toolbox()
+
+
 def whole_way(plugin) -> None:
     """From the button to the map, and around the pages."""
     dock = open_panel(plugin)
@@ -142,7 +154,7 @@ def toolbox() -> None:
 def go() -> None:
     try:
         open_scene()
-        story = {"first_run": first_run, "whole_way": whole_way}
+        story = {"first_run": first_run, "look_around": look_around, "whole_way": whole_way}
         story[os.environ.get("GEOSEG_DESKTOP_STORY", "whole_way")](load_plugin())
         FACTS["ok"] = True
     except Exception:  # noqa: BLE001 - whatever it is, the test wants to read it
