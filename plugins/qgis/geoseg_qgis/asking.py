@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .jobs import Follower, Job, State
 from .settings import engine_environment, program
 from .text import tr
 
-__all__ = ["Ask"]
+__all__ = ["Ask", "VersionCheck", "describe", "later"]
 
 _POLL_MS = 100
 
@@ -73,7 +73,7 @@ class Ask(QObject):
         except EngineError as error:
             self._clear()
             failure = error.failure
-            QTimer.singleShot(0, lambda: self.failed.emit(failure))
+            later(self, 0, lambda: self.failed.emit(failure))
             return
         self._events = []
         self._follower = Follower(job, started)
@@ -148,7 +148,7 @@ class VersionCheck(QObject):
         except EngineError as error:
             self._stop()
             failure = error.failure
-            QTimer.singleShot(0, lambda: self.failed.emit(failure))
+            later(self, 0, lambda: self.failed.emit(failure))
             return
         self._timer.start()
 
@@ -171,6 +171,15 @@ class VersionCheck(QObject):
         if self._out is not None:
             self._out.unlink(missing_ok=True)
             self._out = None
+
+
+def later(owner: QObject, milliseconds: int, act: Callable[[], object]) -> None:
+    """Do something a moment later, unless its owner is gone by then."""
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.timeout.connect(act)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(milliseconds)
 
 
 def describe(failure: Failure) -> str:

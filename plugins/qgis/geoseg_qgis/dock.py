@@ -8,10 +8,9 @@ from typing import Any
 
 from qgis.core import Qgis
 from qgis.gui import QgsDockWidget
-from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QPushButton, QTabWidget
 
-from .asking import Ask, VersionCheck
+from .asking import Ask, VersionCheck, later
 from .cards import Card, read_card
 from .engine import Engine, EngineError, Failure
 from .engine_page import EnginePage
@@ -223,11 +222,13 @@ class GeosegDock(QgsDockWidget):
     # Messages ------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
-        bar = self._iface.messageBar()
         # A moment later, so that it lies above what QGIS says of the task.
-        QTimer.singleShot(
-            _LATER_MS, lambda: bar.pushMessage("geoseg", text, Qgis.MessageLevel.Success, 8)
-        )
+        later(self, _LATER_MS, lambda: self._push(text))
+
+    def _push(self, text: str) -> None:
+        if not self._left:
+            bar = self._iface.messageBar()
+            bar.pushMessage("geoseg", text, Qgis.MessageLevel.Success, 8)
 
     def tell(self, failure: Failure, run: Run | None = None) -> None:
         """Show a failure in the message bar: one sentence, the advice, and the way to the log."""
