@@ -62,6 +62,7 @@ class Runs(QObject):
         self._batch_timer.timeout.connect(self._look_at_batches)
         self._submitted: dict[str, Job] = {}
         self._seen: dict[str, dict[str, Any]] = {}
+        self._searching: threading.Thread | None = None
 
     # Starting ------------------------------------------------------------------------------
 
@@ -95,6 +96,8 @@ class Runs(QObject):
         store.prune()
         # Another QGIS of the same profile leaves the job alone while this one lives.
         facts = {**(facts or {}), "owner": asdict(child.mark_of(os.getpid()))}
+        if where == "batch":
+            facts["record_before"] = _record_time(Path(str(values.get("OUT", ""))))
         job = store.create(
             command, values, line, program=str(path), title=title, where=where, facts=facts
         )
@@ -219,8 +222,11 @@ class Runs(QObject):
         if not self._submitted:
             self._batch_timer.stop()
             return
+        if self._searching is not None and self._searching.is_alive():
+            return  # a slow folder; one who looks is enough
         jobs = list(self._submitted.values())
-        threading.Thread(target=self._search, args=(jobs,), daemon=True).start()
+        self._searching = threading.Thread(target=self._search, args=(jobs,), daemon=True)
+        self._searching.start()
 
     def _search(self, jobs: list[Job]) -> None:
         for job in jobs:
@@ -233,10 +239,10 @@ def finished_elsewhere(job: Job) -> dict[str, Any] | None:
     """Return the last event of a run that another computer finished; None before that."""
     out = Path(job.out)
     try:
-        record_file = out / "run.json"
-        if record_file.stat().st_mtime < job.created:
+        # Compared with what was there before, and not with a time: clocks differ.
+        if _record_time(out) in {None, job.facts.get("record_before")}:
             return None
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+        record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     names = {
@@ -270,6 +276,14 @@ def _judge_quietly(job: Job) -> None:
     if follower.is_over():
         follower.poll()
         job_store().with_state(job, follower.verdict()[0])
+
+
+def _record_time(out: Path) -> float | None:
+    """Return when a result folder's run was finished; None where there is none."""
+    try:
+        return (out / "run.json").stat().st_mtime
+    except OSError:
+        return None
 
 
 def _scheduler(command: str) -> str:
