@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,5 @@ def later(owner: QObject, milliseconds: int, act: Callable[[], object]) -> None:
 
 def describe(failure: Failure) -> str:
     """Return a failure as rich text: the sentence, and the advice below it."""
-    from html import escape
-
     hint = f"<br><span>{escape(failure.hint)}</span>" if failure.hint else ""
     return f"<b>{escape(failure.message or tr('Something went wrong'))}.</b>{hint}"

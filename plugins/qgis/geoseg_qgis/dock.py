@@ -16,7 +16,7 @@ from .engine import Engine, EngineError, Failure
 from .engine_page import EnginePage
 from .history import as_command
 from .history_page import HistoryPage
-from .jobs import Job, State
+from .jobs import Follower, Job, State
 from .labels import in_panel_words
 from .layers import add_results
 from .map_page import MapPage
@@ -270,8 +270,6 @@ def _card_of(job: Job) -> Card | None:
 
 
 def _last_event(job: Job) -> dict[str, Any] | None:
-    from .jobs import Follower
-
     follower = Follower(job)
     events = [e for e in follower.poll() if e.get("event") == "finished"]
     return events[-1] if events else None
@@ -279,8 +277,6 @@ def _last_event(job: Job) -> dict[str, Any] | None:
 
 def _earlier_blocks(job: Job) -> list[dict[str, Any]]:
     """Return the blocks that an interrupted run of the same result finished."""
-    from .jobs import Follower
-
     earlier = [other for other in job_store().all() if other.out == job.out and other != job]
     events = [event for other in earlier for event in Follower(other).poll()]
     return [e for e in events if e.get("piece") and Path(e["piece"]).exists()]

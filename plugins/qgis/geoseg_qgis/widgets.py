@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,6 @@ def line() -> QFrame:
 
 def legend_html(classes: tuple[ClassColour, ...]) -> str:
     """Return names with their colours, as rich text."""
-    from html import escape
-
     swatch = "&nbsp;" * 4
     parts = (
         f"<span style='background-color:{c.colour}'>{swatch}</span>&nbsp;{escape(c.name)}"

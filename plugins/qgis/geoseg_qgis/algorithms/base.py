@@ -7,6 +7,7 @@ which of them are layers, folders or CRSs, which stand in the front row, and wha
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -141,7 +142,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             values = self._values(parameters, context, job.folder)
             line = command_line(self.command, values)
             job = store.save(
-                _with(job, values=_jsonable(values), arguments=line, title=self._job_title(values))
+                replace(
+                    job, values=_jsonable(values), arguments=line, title=self._job_title(values)
+                )
             )
             feedback.pushInfo(f"geoseg {engine.version}: {quoted(['geoseg', *line])}")
             events = self._follow(job, feedback)
@@ -295,9 +298,3 @@ def folder_of(path: str) -> str:
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if v not in (None, "", [])}
-
-
-def _with(job: Job, **changes: Any) -> Job:
-    from dataclasses import replace
-
-    return replace(job, **changes)
