@@ -26,7 +26,9 @@ else:
     os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="geoseg-qgis-profile-")
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     usr = Path(os.environ.get("QGIS_PREFIX_PATH", "/usr"))
-    for folder in (ROOT / "plugins" / "qgis", usr / "share/qgis/python/plugins"):
+    # The last for tests that take something from one another.
+    here = Path(__file__).parent
+    for folder in (ROOT / "plugins" / "qgis", usr / "share/qgis/python/plugins", here):
         sys.path.insert(0, str(folder))
 
 
