@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,11 +18,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUIRED = os.environ.get("GEOSEG_REQUIRE_ALL") == "1"
-SAMPLES = ROOT / "sample_tiles"
+# A copy: QGIS leaves statistics beside every raster that it shows.
+SAMPLES = Path(tempfile.mkdtemp(prefix="geoseg-qgis-samples-")) / "sample_tiles"
 if importlib.util.find_spec("qgis") is None:
     # Another Python than that of QGIS: tests/qgis/test_in_qgis.py tells so by name.
     collect_ignore_glob = ["test_*.py"]
 else:
+    shutil.copytree(ROOT / "sample_tiles", SAMPLES)
     # Before QGIS is imported: it must not see the profile of whoever runs the tests.
     os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="geoseg-qgis-profile-")
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
