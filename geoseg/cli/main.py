@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import importlib
 import io
@@ -9,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -76,8 +78,16 @@ class _LazyGroup(click.Group):
     epilog="Start with: geoseg run SCENE.tif",
 )
 @click.version_option(__version__, prog_name="geoseg")
-def cli() -> None:
+@click.option(
+    "--stop-at-eof",
+    is_flag=True,
+    help="Stop, resumable, when standard input closes: for programs that start geoseg and may "
+    "end before it does.",
+)
+def cli(*, stop_at_eof: bool) -> None:
     """Turn a georeferenced image of any size into a land-cover map and polygons."""
+    if stop_at_eof:
+        threading.Thread(target=_interrupt_at_eof, name="geoseg-eof", daemon=True).start()
 
 
 def main() -> NoReturn:
@@ -130,6 +140,19 @@ def _leave(code: int) -> NoReturn:
 def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     """Treat SIGTERM (batch systems, containers) like Ctrl-C: stop, stay resumable."""
     raise KeyboardInterrupt
+
+
+def _interrupt_at_eof() -> None:
+    """Wait until whoever holds the other end of standard input is gone; then press Ctrl-C."""
+    try:
+        while os.read(0, 1024):
+            pass
+    except OSError:
+        return  # there is no standard input that could close
+    if os.name == "posix":
+        os.kill(os.getpid(), signal.SIGTERM)  # unlike interrupt_main, this wakes a waiting thread
+    else:  # pragma: no cover - Windows
+        _thread.interrupt_main()
 
 
 def _calm_environment() -> None:

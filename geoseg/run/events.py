@@ -89,6 +89,10 @@ class BlockDone(Event):
     """Pixels of the result so far, nodata included."""
     output_px: int
     elapsed_s: float
+    piece: str | None = None
+    """File of the block's pixels; None where nothing was valid, and from ``vectorise``."""
+    window: tuple[int, int, int, int] | None = None
+    """Scene pixels that the piece covers: first row, first column, height, width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

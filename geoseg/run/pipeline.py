@@ -234,6 +234,8 @@ def _classify(
                             px_done=px_done,
                             output_px=plan.output.size_px,
                             elapsed_s=round(time.perf_counter() - start, 3),
+                            piece=_piece(plan, result),
+                            window=_window(plan, result),
                         )
                     )
             except BaseException:
@@ -254,6 +256,16 @@ def _run_one(plan: RunPlan, block: BlockIndex) -> Receipt:
     receipt = run_block(plan, block, load=load_engine, stop=partial(stop_requested, plan))
     block_finished(plan)
     return receipt
+
+
+def _piece(plan: RunPlan, receipt: Receipt) -> str | None:
+    """Return the file that listeners may show before the run is finished."""
+    return None if receipt.empty else str(RunStore(plan.out).piece_path(receipt.block))
+
+
+def _window(plan: RunPlan, receipt: Receipt) -> tuple[int, int, int, int]:
+    window = plan.scene_window(receipt.block)
+    return window.row_off, window.col_off, window.height, window.width
 
 
 def _finish(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.scenes import texture, write_scene
 Geoseg = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., Started]
 SAME = ("classes.tif", "classes.tif.aux.xml", "confidence.tif", "polygons.gpkg", "classes.qml")
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_tiles"
 FINE = ("--window-px", "160", "--block-px", "64", "--workers", "2", "--json")
 
 
@@ -93,6 +95,25 @@ def test_stopped_politely(
     done = geoseg(*command[:-1], "--quiet", "--block-px", "200")  # another block size is no matter
     assert (done.returncode, done.stderr) == (0, "")
     assert digests(tmp_path / "out") == expected
+
+
+def test_stops_when_the_program_that_started_it_ends(tmp_path: Path) -> None:
+    """Closing standard input is what the death of a parent does, on every system."""
+    command = [sys.executable, "-m", "geoseg", "--stop-at-eof", "run", str(SAMPLES / "town.tif")]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out"), *FINE], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    events = (json.loads(line) for line in process.stdout)
+    block = next(e for e in events if e.get("piece"))
+    row, col, height, width = block["window"]
+    with rasterio.open(block["piece"]) as piece:
+        assert piece.shape == (height, width)
+        assert Path(block["piece"]).stem == f"r{row // height:05d}_c{col // width:05d}"
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.startswith("geoseg: stopped after ")
 
 
 def test_a_second_run_on_one_output_is_refused(

@@ -1,0 +1,164 @@
+"""QGIS layers as files that the engine can open, and results as layers with their styles."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+
+from .engine import EngineError
+from .settings import data_folder
+from .text import tr
+
+__all__ = [
+    "absolute",
+    "add_results",
+    "apply_confidence_style",
+    "is_web",
+    "polygon_file",
+    "raster_source",
+    "result_layers",
+]
+
+STYLES = Path(__file__).parent / "styles"
+
+
+def is_web(layer: QgsMapLayer | None) -> bool:
+    """Tell whether a raster layer comes from a server that draws pictures (XYZ, WMS, WMTS)."""
+    return (
+        isinstance(layer, QgsRasterLayer)
+        and layer.dataProvider() is not None
+        and layer.dataProvider().name() != "gdal"
+    )
+
+
+def raster_source(layer: QgsRasterLayer | None) -> str:
+    """Return what the engine opens for a raster layer.
+
+    A CRS that the user gave to the layer, and the file does not have, travels along in a
+    small file beside the plugin's settings.
+
+    Raises:
+        EngineError: The layer is no file or address that GDAL reads.
+    """
+    if layer is None:
+        raise EngineError(tr("No layer is chosen"), tr("Choose a raster layer."))
+    if not layer.isValid():
+        raise EngineError(
+            tr("The layer cannot be read"), tr("Repair its data source in the layer panel.")
+        )
+    if is_web(layer):
+        raise EngineError(
+            tr("{layer} is a web layer").format(layer=layer.name()),
+            tr("Export it to a GeoTIFF first; the geoseg panel does so by itself."),
+        )
+    # "file.tif|option:X=Y" is QGIS' way of writing open options.
+    source = absolute(layer.source().split("|")[0])
+    # To look into a file on a server would make the interface wait.
+    local = layer.crs().isValid() and Path(source).is_file()
+    return _with_crs(source, layer.crs()) if local else source
+
+
+def _with_crs(source: str, crs: QgsCoordinateReferenceSystem) -> str:
+    dataset = gdal.Open(source)
+    if dataset is None or dataset.GetProjection() or dataset.GetGCPCount():
+        return source
+    text = f"{source}\n{crs.toWkt()}"
+    name = f"{Path(source).stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.vrt"
+    target = data_folder() / "scenes" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    gdal.Translate(str(target), dataset, format="VRT", outputSRS=crs.toWkt())
+    return str(target)
+
+
+def absolute(source: str) -> str:
+    """Return a path that holds in another folder; addresses stay as they are."""
+    return str(Path(source).absolute()) if Path(source).exists() else source
+
+
+def polygon_file(
+    layer: QgsVectorLayer, folder: Path, name: str = "aoi", *, selected: bool = False
+) -> str:
+    """Return a file with what a vector layer shows: its own, or a GeoPackage in ``folder``.
+
+    Raises:
+        EngineError: The copy cannot be written.
+    """
+    source = layer.source()
+    path = source.split("|")[0]
+    whole = not layer.subsetString() and not selected and not layer.isEditable()
+    if layer.providerType() == "ogr" and whole and "|" not in source and Path(path).is_file():
+        return absolute(path)
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    options.layerName = name
+    options.onlySelectedFeatures = selected
+    target = folder / f"{name}.gpkg"
+    code, message, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
+        layer, str(target), QgsCoordinateTransformContext(), options
+    )
+    if code != QgsVectorFileWriter.WriterError.NoError:
+        raise EngineError(
+            tr("The area cannot be written to {file}: {text}").format(file=target, text=message),
+            tr("Free space on that disk, or check who may write there."),
+        )
+    return str(target)
+
+
+def result_layers(files: dict[str, Any]) -> list[QgsMapLayer]:
+    """Return a run's results as layers, the topmost first.
+
+    Class raster and polygons bring their styles along (classes.qml, and the table of styles
+    in the GeoPackage), so what is seen here is what anybody sees who opens the files.
+    """
+    layers: list[QgsMapLayer] = []
+    if "polygons_gpkg" in files:
+        layers.append(QgsVectorLayer(files["polygons_gpkg"], tr("Polygons"), "ogr"))
+    layers.append(QgsRasterLayer(files["classes"], tr("Classes"), "gdal"))
+    if "confidence" in files:
+        confidence = QgsRasterLayer(files["confidence"], tr("Confidence"), "gdal")
+        apply_confidence_style(confidence)
+        layers.append(confidence)
+    return [layer for layer in layers if layer.isValid()]
+
+
+def apply_confidence_style(layer: QgsRasterLayer) -> None:
+    """Colour a confidence raster: bright where the model is sure, dark where it guesses."""
+    layer.loadNamedStyle(str(STYLES / "confidence.qml"))
+
+
+def add_results(files: dict[str, Any], title: str, *, beside: str = "") -> list[QgsMapLayer]:
+    """Add a run's results to the project in a group of their own, above the scene.
+
+    Args:
+        files: Layer name to path, as the run's last event has them.
+        title: Name of the group.
+        beside: Id of the layer that the group goes above; the top where it is gone.
+    """
+    project = QgsProject.instance()
+    root = project.layerTreeRoot()
+    parent, position = root, 0
+    node = root.findLayer(beside) if beside else None
+    if node is not None:
+        parent = node.parent()
+        position = parent.children().index(node)
+    group = parent.insertGroup(position, title)
+    layers = result_layers(files)
+    for layer in layers:
+        project.addMapLayer(layer, False)
+        tree = group.addLayer(layer)
+        # Polygons and classes show the same: one of them visible is enough to start with.
+        hidden = isinstance(layer, QgsVectorLayer) or layer.name() == tr("Confidence")
+        tree.setItemVisibilityChecked(not hidden)
+    return layers
