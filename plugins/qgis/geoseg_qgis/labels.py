@@ -116,6 +116,7 @@ def _engine_labels() -> dict[str, str]:
         "STITCH": tr("How windows are joined"),
         "DEVICE": tr("Device"),
         "PRECISION": tr("Precision"),
+        "BACKEND": tr("Backend"),
         "BLOCK_PX": tr("Side of a block [px]"),
         "WINDOW_PX": tr("Side of a window [px]"),
         "HALO_PX": tr("Context around windows [px]"),

@@ -928,6 +928,10 @@
    <translation>정밀도</translation>
   </message>
   <message>
+   <source>Backend</source>
+   <translation>백엔드</translation>
+  </message>
+  <message>
    <source>Side of a block [px]</source>
    <translation>블록의 한 변 [px]</translation>
   </message>
@@ -1386,6 +1390,10 @@
   <message>
    <source>Number format; auto uses bf16 where the device computes in it and the model's card says that it does not change the map.</source>
    <translation>숫자 형식. auto는 장치가 지원하고 카드가 지도를 바꾸지 않는다고 할 때 bf16을 씁니다.</translation>
+  </message>
+  <message>
+   <source>What runs the network; auto takes OpenVINO on the CPU where it is installed and the model has programs for it, else torch.</source>
+   <translation>신경망을 실행하는 라이브러리. auto는 CPU에서 OpenVINO가 설치되어 있고 모델에 그 프로그램이 있으면 OpenVINO를, 아니면 torch를 씁니다.</translation>
   </message>
   <message>
    <source>Side of the unit of work and resume. [default: automatic]</source>
