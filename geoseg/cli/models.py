@@ -117,7 +117,7 @@ def _show_card(folder: Path, card: ModelCard) -> None:
             ("halo", f"{card.halo_px} px, stitch {card.stitch}, stride {card.stride_px} px"),
             *_halo_lines(card.facts),
             ("bf16", "not measured" if bf16 is None else f"same class on {100 * bf16:.3f} %"),
-            ("programs", _programs_text(card)),
+            ("programs", _programs_text(folder, card)),
             ("licence", card.license),
             ("folder", str(folder)),
         ]
@@ -127,13 +127,14 @@ def _show_card(folder: Path, card: ModelCard) -> None:
         _show_fact(title.replace("_", " "), card.facts.get(title))
 
 
-def _programs_text(card: ModelCard) -> str:
+def _programs_text(folder: Path, card: ModelCard) -> str:
     """Return which programs run without torch, or why there is none."""
     from geoseg.model.card import NO_PROGRAMS  # noqa: PLC0415 - with the card
+    from geoseg.model.device import missing_program  # noqa: PLC0415 - the same
 
-    if not card.programs:
-        reason = card.facts.get(NO_PROGRAMS)
-        return "none, runs with torch" + (f": {reason}" if reason else "")
+    reason = missing_program(card, folder)
+    if reason:
+        return f"none, runs with torch: {card.facts.get(NO_PROGRAMS) or reason}"
     return ", ".join(p.kind for p in card.programs) + "; runs with OpenVINO and ONNX Runtime"
 
 

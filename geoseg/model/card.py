@@ -111,6 +111,10 @@ class Program:
             msg = f"a program's kind is {self.kind!r}, expected labels or scores"
             raise ModelError(msg)
         _require_file_name("program file", self.file)
+        if not self.file.endswith(".onnx"):
+            # Runtimes choose how to read a file by its ending.
+            msg = f"program file {self.file!r} does not end in .onnx"
+            raise ModelError(msg)
         for digest in (self.sha256, self.made_for):
             _require_sha256(digest)
         _require("size of a program", self.size_bytes, 0, _LARGEST)

@@ -25,6 +25,7 @@ __all__ = [
     "choose_device",
     "cpu_bf16_feature",
     "is_bf16_fast",
+    "missing_program",
     "resolve_device",
 ]
 
@@ -161,7 +162,7 @@ def _backend(device: str, wanted: str, precision: str, card: ModelCard, folder: 
         if find_spec(wanted) is None:
             msg = f"backend {wanted} is not installed"
             raise OptionError(msg, hint=f"Install it with 'pip install {wanted}'.")
-        missing = _missing_program(card, folder)
+        missing = missing_program(card, folder)
         if missing:
             msg = f"model {card.name!r} has no program for {wanted}: {missing}"
             raise OptionError(msg, hint="Use --backend torch, or make the folder anew.")
@@ -170,7 +171,7 @@ def _backend(device: str, wanted: str, precision: str, card: ModelCard, folder: 
 
 def _auto_backend(precision: str, card: ModelCard, folder: Path) -> Backend:
     """Return the fastest backend that is installed and serves the model on the CPU."""
-    if _missing_program(card, folder) or precision == "fp16":
+    if missing_program(card, folder) or precision == "fp16":
         return "torch"
     if find_spec("openvino") is not None:
         return "openvino"
@@ -179,7 +180,7 @@ def _auto_backend(precision: str, card: ModelCard, folder: Path) -> Backend:
     return "torch" if is_half or find_spec("onnxruntime") is None else "onnxruntime"
 
 
-def _missing_program(card: ModelCard, folder: Path) -> str | None:
+def missing_program(card: ModelCard, folder: Path) -> str | None:
     """Return why a model cannot run without torch; None if it can. Files are only looked for."""
     for kind in get_args(ProgramKind):
         program = card.program(kind)

@@ -46,7 +46,7 @@ def compile_program(
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(path), "CPU", options)
     except RuntimeError as error:
-        msg = f"OpenVINO cannot read {path}: {_first_line(error)}"
+        msg = f"OpenVINO cannot read {path}: {_cause(error)}"
         raise ModelError(msg, hint="Make the folder anew, or use --backend torch.") from error
     # A request holds the memory of a pass: as many as there are passes at a time, whoever
     # makes them.
@@ -87,11 +87,11 @@ def _failure(error: RuntimeError, pixels: NDArray[np.float32]) -> Exception:
     if any(phrase in str(error).lower() for phrase in _NO_MEMORY):
         msg = f"cpu has no memory left for {n} x {height} x {width} px"
         return OutOfDeviceMemoryError(msg, hint="Give it smaller windows with --window-px.")
-    msg = f"the network fails on a window of {width} x {height} px: {_first_line(error)}"
+    msg = f"the network fails on a window of {width} x {height} px: {_cause(error)}"
     return ModelError(msg, hint="It may need larger windows (--window-px), or --backend torch.")
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     """Return the last line of OpenVINO's report; the first ones name its source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:_LONGEST_TEXT]

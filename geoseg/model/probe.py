@@ -10,7 +10,7 @@ from pathlib import Path
 
 from geoseg.cores import usable_cores
 from geoseg.errors import ModelError
-from geoseg.model.card import ModelCard, Program, read_card
+from geoseg.model.card import Program, read_card
 from geoseg.model.device import cpu_bf16_feature, is_bf16_fast
 from geoseg.model.network import file_sha256
 from geoseg.model.registry import bundled_models
@@ -162,19 +162,15 @@ def _problem(folder: Path) -> str | None:
             f"{weights.name} is damaged or not the card's (SHA-256 {found[:12]}..., "
             f"expected {card.weights_sha256[:12]}...)"
         )
-    return next(filter(None, (_program_problem(folder, p, card) for p in card.programs)), None)
+    return next(filter(None, (_program_problem(folder, p) for p in card.programs)), None)
 
 
-def _program_problem(folder: Path, program: Program, card: ModelCard) -> str | None:
-    """Return what is wrong with a program's file, or None."""
+def _program_problem(folder: Path, program: Program) -> str | None:
+    """Return what is wrong with a program's file; one that is not there is not needed."""
     path = folder / program.file
     try:
-        if not path.is_file():
-            return f"there is no program {program.file}"
-        if file_sha256(path) != program.sha256:
+        if path.is_file() and file_sha256(path) != program.sha256:
             return f"{program.file} is damaged or not the card's"
     except (ModelError, OSError) as error:
         return str(error)
-    if card.program(program.kind) is None:
-        return f"{program.file} was made for another card"
     return None

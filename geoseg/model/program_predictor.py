@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.confidence import CONFIDENCE_STEPS
 from geoseg.errors import ModelError
 from geoseg.model.card import ModelCard, Program, ProgramKind
 from geoseg.model.device import Device
@@ -65,7 +66,30 @@ class ProgramPredictor:
         return LabelBatch(channel, confidence)
 
     def _call(self, kind: ProgramKind, pixels: Pixels) -> list[NDArray[Any]]:
-        return self._run(kind)(np.ascontiguousarray(pixels, np.float32))
+        """Run a program; whoever made it, what comes out is what the contract says."""
+        found = self._run(kind)(np.ascontiguousarray(pixels, np.float32))
+        program, n_classes = self._checked(kind), len(self._card.legend)
+        n, _, height, width = pixels.shape
+        plane = (n, height - 2 * program.crop_px, width - 2 * program.crop_px)
+        wanted: list[tuple[tuple[int, ...], Any]] = (
+            [(plane, np.uint8), (plane, np.uint8)]
+            if kind == "labels"
+            else [((n, n_classes, height, width), np.float32)]
+        )
+        is_right = [(a.shape, a.dtype) for a in found[:-1]] == wanted
+        if is_right and kind == "labels":
+            is_right = (
+                int(found[0].max(initial=0)) < n_classes
+                and int(found[1].max(initial=0)) <= CONFIDENCE_STEPS
+            )
+        if not is_right:
+            told = ", ".join(f"{a.dtype} {a.shape}" for a in found) or "nothing"
+            msg = (
+                f"{self._folder / program.file} does not give {kind} of {n_classes} classes for "
+                f"windows of {width} x {height} px; it gives {told}"
+            )
+            raise ModelError(msg, hint="Make the folder anew, or use --backend torch.")
+        return found
 
     def _run(self, kind: ProgramKind) -> _Run:
         with self._guard:
@@ -78,10 +102,16 @@ class ProgramPredictor:
         if file_sha256(path) != program.sha256:
             msg = f"model {self._card.name!r}: {path} is damaged or not the card's"
             raise ModelError(msg, hint="Copy or download the model folder again.")
-        if self._device.backend == "openvino":
-            from geoseg.model.openvino_backend import compile_program  # noqa: PLC0415 - 0.3 s
-        else:
-            from geoseg.model.onnxruntime_backend import compile_program  # noqa: PLC0415 - 0.2 s
+        try:
+            if self._device.backend == "openvino":
+                from geoseg.model.openvino_backend import compile_program  # noqa: PLC0415 - 0.3 s
+            else:
+                from geoseg.model.onnxruntime_backend import (  # noqa: PLC0415 - 0.2 s
+                    compile_program,
+                )
+        except (ImportError, OSError, AttributeError) as error:
+            msg = f"{self._device.backend} is installed and cannot be loaded: {error}"
+            raise ModelError(msg, hint="Install it again, or use --backend torch.") from error
         return compile_program(path, self._device.precision, streams=self._streams)
 
     def _checked(self, kind: ProgramKind) -> Program:

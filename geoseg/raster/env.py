@@ -82,14 +82,15 @@ def is_remote(gdal_name: str) -> bool:
 def _remote_settings(gdal_name: str) -> dict[str, str]:
     """Return settings that spare a remote GeoTIFF forty requests for files beside it.
 
-    Drivers ask for sidecars by a dozen names; each that is not there takes a round trip.
-    Those that a scene's place, values and mask may be in are still asked for.
+    Drivers ask for sidecars by many names, in upper case and in lower; each that is not there
+    takes a round trip. Those that place, values, mask and date may be in are still asked for.
     """
     suffix = PurePosixPath(gdal_name).suffix.lower()
     # A signed address ends in its signature, other formats consist of several files.
     if not is_remote(gdal_name) or suffix not in {".tif", ".tiff"}:
         return {}
-    return {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": f"{suffix},.aux.xml,.msk,.tfw,.tifw,.wld"}
+    sidecars = ".aux.xml,.msk,.tfw,.wld,_rpc.txt,.rpb,.imd,_mtl.txt"
+    return {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": f"{suffix},{suffix}w,{sidecars}"}
 
 
 @contextmanager

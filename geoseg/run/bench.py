@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from geoseg.errors import MismatchError
 from geoseg.memory import peak_memory_bytes
 from geoseg.model.footprint import peak_device_bytes
 from geoseg.options import RunOptions
@@ -155,6 +156,9 @@ def _report(
 ) -> BenchReport:
     before_s, peak, device_peak, limit = measured
     valid_px = result.totals.valid_px
+    if not valid_px:
+        msg = f"{plan.scene.label} holds no valid pixel: there is nothing to measure"
+        raise MismatchError(msg)
     model_px = valid_px / (plan.scale.row_step * plan.scale.col_step)
     predict_s = result.totals.stage_s["predict"]
     shared = plan.workers if plan.device.is_cpu else 1

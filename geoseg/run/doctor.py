@@ -220,7 +220,7 @@ def _devices(model: str) -> Iterator[Finding]:
         return  # the models' section says it
     chosen = choose_device("auto", "auto", card, folder)
     yield _finding("devices", "auto", "info", chosen.text)
-    setting = stored_setting(card, chosen.name)
+    setting = stored_setting(card, folder, chosen.name)
     told = "not measured ('geoseg tune')" if setting is None else setting.text
     yield _finding("devices", "setting", "info", told)
 

@@ -97,7 +97,11 @@ def estimate(plan: RunPlan) -> RunEstimate:
         redundancy=round(plan.redundancy, 3),
         output_px=plan.output.size_px,
         seconds=round(_START_S[plan.device.backend] + forward_s + finish_s, 1),
-        memory_bytes=int(_BASE_BYTES[plan.device.backend] + plan.workers * _worker_bytes(plan)),
+        memory_bytes=int(
+            _BASE_BYTES[plan.device.backend]
+            + plan.workers * _network_bytes(plan)
+            + plan.blocks_in_flight * _block_bytes(plan)
+        ),
         disk_bytes=int(per_px * plan.output.size_px),
     )
 
@@ -123,9 +127,16 @@ def _window_seconds(plan: RunPlan) -> float:
     return spent / (count * plan.batch_size)
 
 
-def _worker_bytes(plan: RunPlan) -> float:
-    """Return what one block in flight takes: activations, pixels, layers."""
+def _network_bytes(plan: RunPlan) -> float:
+    """Return what the forward passes of one worker take of the host's memory."""
+    if not plan.device.is_cpu:
+        return 0.0
     window_px = math.prod(plan.tiling.window_shape)
-    on_host = window_px * plan.device.bytes_per_px(plan.card) if plan.device.is_cpu else 0.0
+    return window_px * plan.device.bytes_per_px(plan.card) * plan.batch_size
+
+
+def _block_bytes(plan: RunPlan) -> float:
+    """Return what the pixels and layers of one block in flight take."""
+    window_px = math.prod(plan.tiling.window_shape)
     block_px = plan.tiling.block_rows * plan.tiling.block_cols * window_px
-    return on_host * plan.batch_size + block_px * (3 * len(plan.bands) + 8)
+    return block_px * (3 * len(plan.bands) + 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,6 +50,7 @@ RESULT_NAMES: Final = (
 """Every file that a run may leave in its folder."""
 _STALE_SUFFIXES: Final = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 """What viewers and databases put beside a file; beside its successor it would lie."""
+_PATIENCE_S: Final = 5.0
 _Made = TypeVar("_Made")
 _RECORD_NAME: Final = "run.json"
 """The file that tells that a folder's results are complete: first to go, last to come."""
@@ -85,7 +87,7 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         GeosegError: In one line what is wrong and what to do; nothing is half-written.
     """
     start = time.perf_counter()
-    plan = make_plan(options)
+    plan = _plan_that_continues(options)
     store = RunStore(plan.out)
     if plan.out.exists() and not plan.out.is_dir():
         msg = f"{plan.out} is a file, expected a folder for the results"
@@ -98,9 +100,8 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
         done = store.receipts()
         _announce(plan, done, progress)
         begin_run(plan)
-        shutil.rmtree(store.final, ignore_errors=True)
-        store.final.mkdir(parents=True)
         try:
+            _empty(store.final)
             with _early_polygons(plan, store, done) as early:
                 done = _classify(plan, done, early, progress, start)
                 totals = total(done.values(), len(plan.card.legend))
@@ -110,8 +111,31 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
                     )
                     progress(Warned(message=message))
                 return _finish(plan, store, totals, early.result, progress, start)
+        except KeyboardInterrupt as error:
+            msg = "stopped while the files were written"
+            raise RunInterruptedError(msg, hint="Repeat the same command to continue.") from error
         finally:
             end_run(plan)
+
+
+def _plan_that_continues(options: RunOptions) -> RunPlan:
+    """Return the plan; one that fits an unfinished run from before a measurement, if any."""
+    plan = make_plan(options)
+    store = RunStore(plan.out)
+    if options.overwrite or not plan.is_measured or store.holds(plan.digest):
+        return plan
+    automatic = make_plan(options, use_measured=False)
+    return automatic if store.holds(automatic.digest) else plan
+
+
+def _empty(folder: Path) -> None:
+    """Make a folder with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror or error}"
+        raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error
 
 
 class _Polygons:
@@ -122,9 +146,19 @@ class _Polygons:
         self._work = work
         self._started: Future[PolygonResult] | None = None
 
-    def start(self, pool: ThreadPoolExecutor) -> None:
-        """Begin in a thread of ``pool``."""
-        self._started = pool.submit(self._work)
+    def start(self) -> threading.Thread:
+        """Begin in a thread that does not keep the process alive."""
+        future = self._started = Future[PolygonResult]()
+
+        def work() -> None:
+            try:
+                future.set_result(self._work())
+            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+                future.set_exception(error)
+
+        thread = threading.Thread(target=work, name="geoseg-polygons", daemon=True)
+        thread.start()
+        return thread
 
     def block_done(self, block: BlockIndex) -> None:
         """Take a block; raise what went wrong with the polygons so far."""
@@ -152,12 +186,14 @@ def _early_polygons(
     if not plan.is_traced or plan.table is not None:
         yield polygons
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="geoseg-polygons") as pool:
-        polygons.start(pool)
-        try:
-            yield polygons
-        finally:
-            arrivals.end()
+    thread = polygons.start()
+    try:
+        yield polygons
+    finally:
+        arrivals.end()
+        # It gives up at the next slice. Where it compiles just now, that takes half a minute;
+        # nobody who has pressed Ctrl-C shall wait for it.
+        thread.join(_PATIENCE_S)
 
 
 def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:

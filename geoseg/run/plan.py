@@ -26,7 +26,7 @@ from geoseg.raster.read import Polygons, sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings, fit_grid
 from geoseg.run.polygon_plan import outlines_of, table_of, targets_of
-from geoseg.run.tuning import Setting, automatic_setting, stored_setting, tuned_in_child
+from geoseg.run.tuning import Setting, automatic_setting, stored_setting
 from geoseg.vector.polygons import Table, check_polygons
 from geoseg.version import __version__
 
@@ -34,8 +34,6 @@ __all__ = ["RunPlan", "make_plan"]
 
 _BLOCK_PX: Final = 2048
 _SMALL_SCENE_PX: Final = 4_000_000
-# Some ten seconds of measuring are little beside it.
-_WORTH_TUNING_PX: Final = 200_000_000
 _SMALL_CORE_PX: Final = 512
 
 
@@ -93,6 +91,8 @@ class RunPlan:
     """Digest of a few of the scene's pixels: remote files have no time of change."""
     setting_text: str
     """Where backend, precision, windows and workers come from."""
+    is_measured: bool
+    """True where they come from a measurement."""
 
     def blocks(self) -> list[BlockIndex]:
         """Return the blocks that touch the output, in reading order."""
@@ -191,8 +191,12 @@ class RunPlan:
         }
 
 
-def make_plan(options: RunOptions) -> RunPlan:
+def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     """Open the headers, check that everything fits, and decide.
+
+    Args:
+        options: What to do.
+        use_measured: Follow what ``geoseg tune`` has found; else the automatic setting.
 
     Raises:
         GeosegError: Anything that would make the run fail or its result wrong.
@@ -205,7 +209,7 @@ def make_plan(options: RunOptions) -> RunPlan:
     check_value_range(scene, card, sample, mapped=options.value_range is not None)
     warnings += collar_warnings(scene, sample)
     aoi = _read_aoi(options.aoi, scene)
-    setting, device_name = _setting(options, card, folder, scale)
+    setting, device_name = _setting(options, card, folder, use_measured=use_measured)
     device = setting.device(device_name)
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
     workers = options.workers or setting.workers
@@ -246,6 +250,7 @@ def make_plan(options: RunOptions) -> RunPlan:
             if setting.mpx_per_s
             else "automatic; 'geoseg tune' measures what is fastest here"
         ),
+        is_measured=setting.mpx_per_s > 0,
     )
     table = table_of(options, stem=scene.stem, digest=plan.digest, outlines=plan.outlines)
     plan = replace(plan, table=table)
@@ -255,21 +260,18 @@ def make_plan(options: RunOptions) -> RunPlan:
 
 
 def _setting(
-    options: RunOptions, card: ModelCard, folder: Path, scale: GridScale
+    options: RunOptions, card: ModelCard, folder: Path, *, use_measured: bool
 ) -> tuple[Setting, str]:
     """Return how the network runs, and the device's name.
 
-    What was measured on this machine counts where nothing else was asked for; for a scene
-    that takes minutes it is measured.
+    What ``geoseg tune`` has measured on this machine counts where nothing else was asked for.
     """
     device = choose_device(options.device, options.precision, card, folder, backend=options.backend)
     first = automatic_setting(card, device)
-    if (options.precision, options.backend, options.halo_px) != ("auto", "auto", None):
+    asked = (options.precision, options.backend, options.halo_px) != ("auto", "auto", None)
+    if asked or not use_measured:
         return first, device.name
-    found = stored_setting(card, device.name)
-    if found is None and scale.model_height * scale.model_width >= _WORTH_TUNING_PX:
-        found = tuned_in_child(card, folder, device.name)
-    return found or first, device.name
+    return stored_setting(card, folder, device.name) or first, device.name
 
 
 def _read_aoi(text: str | None, scene: Scene) -> Polygons | None:

@@ -329,6 +329,51 @@ def test_a_program_that_points_out_of_the_folder_is_refused(
         load(copy, backend).labels(batch(1), HALO_PX)
 
 
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("lie", ["shape", "class", "kind", "more", "fewer"])
+def test_a_program_that_gives_something_else_is_refused(
+    folder: Path, tmp_path: Path, backend: str, lie: str
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "m"))
+    side = 160 - 2 * HALO_PX
+    channel = np.zeros((1, side, side), np.uint8)
+    check = np.zeros((), np.float32)
+    outputs = {
+        "shape": [np.zeros((1, side, 1), np.uint8), channel, check],
+        "class": [channel + 77, channel, check],
+        "kind": [channel.astype(np.int64), channel, check],
+        "more": [channel, channel, channel, check],
+        "fewer": [channel, check],
+    }[lie]
+    names = [f"out{i}" for i in range(len(outputs))]
+    constants = [
+        onnx.helper.make_node("Constant", [], [n], value=onnx.numpy_helper.from_array(a))
+        for n, a in zip(names, outputs, strict=True)
+    ]
+    infos = [
+        onnx.helper.make_tensor_value_info(
+            n, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape
+        )
+        for n, a in zip(names, outputs, strict=True)
+    ]
+    given = onnx.helper.make_tensor_value_info("pixels", 1, ["n", 3, "row", "col"])
+    graph = onnx.helper.make_graph(constants, "lies", [given], infos)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    (copy / "labels.onnx").write_bytes(model.SerializeToString())
+    sign(copy, "labels")
+    with pytest.raises(ModelError, match="does not give labels of 3 classes|cannot read"):
+        load(copy, backend).labels(batch(1), HALO_PX)
+
+
+def test_a_backend_that_does_not_load_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "geoseg.model.openvino_backend", None)
+    with pytest.raises(ModelError, match="openvino is installed and cannot be loaded"):
+        load(folder).labels(batch(1), HALO_PX)
+
+
 def test_weights_that_are_not_the_cards_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "m"))
     weights = copy / "model.safetensors"

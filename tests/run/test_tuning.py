@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from geoseg.errors import OutOfDeviceMemoryError
+from geoseg.errors import OptionError, OutOfDeviceMemoryError, OutputError, RunInterruptedError
 from geoseg.model.card import ModelCard, read_card
 from geoseg.model.device import Device
-from geoseg.model.predictor import LabelBatch, Pixels
 from geoseg.options import RunOptions
-from geoseg.run import plan as plan_module
 from geoseg.run import tuning
+from geoseg.run.events import Event
+from geoseg.run.pipeline import run
 from geoseg.run.plan import make_plan
 from geoseg.run.tuning import (
     Setting,
@@ -46,37 +46,24 @@ def card(tiny_model: Path) -> ModelCard:
     return read_card(tiny_model)
 
 
-class Timed:
-    """A predictor that takes so many seconds per megapixel."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
-        if self._seconds < 0:
-            msg = "no memory"
-            raise OutOfDeviceMemoryError(msg)
-        time.sleep(self._seconds * pixels[:, 0].size / 1e6)
-        empty = np.zeros(0, np.uint8)
-        return LabelBatch(empty, empty)
-
-
-def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list[str]:
-    """Let backends take so long, and offer those alone."""
+def measured(monkeypatch: pytest.MonkeyPatch, mpx_per_s: dict[str, float]) -> list[str]:
+    """Let backends be so fast, 0 for one without the memory, and offer those alone."""
     tried = []
 
-    def load(_: Path, __: ModelCard, device: Device, *, threads: int) -> Timed:
-        tried.append(device.backend)
-        return Timed(seconds[device.backend])
+    def measure(_: ModelCard, __: Path, setting: Setting, ___: str) -> Setting:
+        tried.append(setting.backend)
+        if not mpx_per_s[setting.backend]:
+            msg = "no memory"
+            raise OutOfDeviceMemoryError(msg)
+        return replace(setting, mpx_per_s=mpx_per_s[setting.backend], measured="2026-01-02")
 
     def choose(name: str, precision: str, card: ModelCard, folder: Path, *, backend: str) -> Device:
-        if backend not in seconds:
-            raise tuning.OptionError(backend)
+        if name != "cpu" or backend not in mpx_per_s:
+            raise OptionError(backend)
         return Device(name=name, precision="fp32", backend=backend)
 
-    monkeypatch.setattr(tuning, "load_predictor", load)
+    monkeypatch.setattr(tuning, "_measured", measure)
     monkeypatch.setattr(tuning, "choose_device", choose)
-    monkeypatch.setattr(tuning, "_MEASURE_S", 0.05)
     return tried
 
 
@@ -88,34 +75,34 @@ def first(card: ModelCard, backend: str) -> Setting:
 def test_the_fastest_backend_is_kept(
     card: ModelCard, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = timed(monkeypatch, {"openvino": 0.08, "torch": 0.02})
+    tried = measured(monkeypatch, {"openvino": 2.0, "torch": 8.0})
     found = tune(card, tiny_model, first(card, "openvino"), "cpu")
     assert set(tried) == {"openvino", "torch"}
     assert found.backend == "torch"
-    assert stored_setting(card, "cpu") == found
-    assert stored_setting(card, "cuda:0") is None
-    assert stored_setting(replace(card, halo_px=8), "cpu") is None
+    assert stored_setting(card, tiny_model, "cpu") == found
+    assert stored_setting(card, tiny_model, "cuda:0") is None
+    assert stored_setting(replace(card, halo_px=8), tiny_model, "cpu") is None
 
 
 def test_what_is_hardly_faster_does_not_change_the_map(
     card: ModelCard, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timed(monkeypatch, {"openvino": 0.105, "torch": 0.1})
+    measured(monkeypatch, {"openvino": 2.0, "torch": 2.1})
     assert tune(card, tiny_model, first(card, "openvino"), "cpu").backend == "openvino"
 
 
 def test_what_does_not_fit_the_memory_is_left_out(
     card: ModelCard, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timed(monkeypatch, {"openvino": 0.05, "torch": -1.0})
+    measured(monkeypatch, {"openvino": 2.0, "torch": 0.0})
     assert tune(card, tiny_model, first(card, "openvino"), "cpu").backend == "openvino"
 
 
-def test_forgetting(card: ModelCard) -> None:
+def test_forgetting(card: ModelCard, tiny_model: Path) -> None:
     tuning._store(card, "cpu", FOUND)
-    assert stored_setting(card, "cpu") == FOUND
+    assert stored_setting(card, tiny_model, "cpu") == FOUND
     assert forget_setting(card, "cpu")
-    assert stored_setting(card, "cpu") is None
+    assert stored_setting(card, tiny_model, "cpu") is None
     assert not forget_setting(card, "cpu")
 
 
@@ -123,22 +110,29 @@ def test_forgetting(card: ModelCard) -> None:
     "damage",
     [
         {"backend": "abacus"}, {"precision": "fp8"}, {"core_px": 127}, {"workers": 0},
-        {"batch_size": 1.5}, {"more": 1},
+        {"batch_size": 1.5}, {"more": 1}, {"mpx_per_s": "fast"}, {"precision": "fp16"},
+        {"batch_size": True}, {"workers": 100_000}, {"backend": "onnxruntime"}, {"measured": 7},
     ],
 )  # fmt: skip
-def test_a_damaged_note_is_no_note(card: ModelCard, damage: dict[str, Any]) -> None:
+def test_a_damaged_note_is_no_note(
+    card: ModelCard, tiny_model: Path, damage: dict[str, Any]
+) -> None:
     tuning._store(card, "cpu", FOUND)
     path = setting_place(card, "cpu")
     path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
-    assert stored_setting(card, "cpu") is None
+    assert stored_setting(card, tiny_model, "cpu") is None
     path.write_text("{")
-    assert stored_setting(card, "cpu") is None
+    assert stored_setting(card, tiny_model, "cpu") is None
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(card: ModelCard, cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_one_line(
+    card: ModelCard, tiny_model: Path, cache: Path
+) -> None:
     cache.write_text("a file")
-    tuning._store(card, "cpu", FOUND)
-    assert stored_setting(card, "cpu") is None
+    with pytest.raises(OutputError, match="cannot keep the setting"):
+        tuning._store(card, "cpu", FOUND)
+    assert stored_setting(card, tiny_model, "cpu") is None
+    assert not forget_setting(card, "cpu")
 
 
 # The plan -------------------------------------------------------------------------------
@@ -172,25 +166,47 @@ def test_flags_win(card: ModelCard, tiny_model: Path, tmp_path: Path) -> None:
     assert "automatic" in other.setting_text
 
 
-def test_large_scenes_are_measured_before(
-    card: ModelCard, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_was_stopped_goes_on_after_a_measurement(
+    card: ModelCard, tiny_model: Path, tmp_path: Path
 ) -> None:
-    asked = []
-    monkeypatch.setattr(plan_module, "_WORTH_TUNING_PX", 1_000_000)
-    monkeypatch.setattr(plan_module, "tuned_in_child", lambda *a: asked.append(a[2]) or FOUND)
-    assert make_plan(options(tmp_path, tiny_model)).workers == 3
-    assert asked == ["cpu"]
-    make_plan(options(tmp_path, tiny_model, backend="torch"))
-    assert asked == ["cpu"]
+    made = options(tmp_path, tiny_model, formats=(), window_px=None)
+
+    def stop(event: Event) -> None:
+        if event.kind == "block":
+            raise KeyboardInterrupt
+
+    with pytest.raises(RunInterruptedError):
+        run(made, stop)
+    tuning._store(card, "cpu", FOUND)
+    assert make_plan(made).is_measured
+    events: list[Event] = []
+    run(made, events.append)
+    plans = [event for event in events if event.kind == "plan"]
+    assert plans[0].blocks_done >= 1
 
 
-def test_the_command_measures_for_real_and_a_child_does_it_too(
-    card: ModelCard, tiny_model: Path
-) -> None:
-    found = tuning.tuned_in_child(card, tiny_model, "cpu")
-    assert found == stored_setting(card, "cpu")
+def test_a_setting_whose_backend_has_gone_is_no_setting(card: ModelCard, tiny_model: Path) -> None:
+    tuning._store(card, "cpu", replace(FOUND, backend="openvino"))  # there are no programs
+    assert stored_setting(card, tiny_model, "cpu") is None
+    tuning._store(card, "cpu", replace(FOUND, precision="bf16"))  # the card does not allow it
+    assert stored_setting(card, tiny_model, "cpu") is None
+
+
+def test_the_command_measures_for_real(card: ModelCard, tiny_model: Path) -> None:
+    command = [sys.executable, "-P", "-m", "geoseg", "tune", "--model", tiny_model]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--json"], capture_output=True, text=True, check=True
+    )
+    found = stored_setting(card, tiny_model, "cpu")
+    assert json.loads(done.stdout)["setting"] == asdict(found)
     assert found.mpx_per_s > 0
+    subprocess.run([*command, "--device", "cpu", "--forget"], check=True)
+    assert stored_setting(card, tiny_model, "cpu") is None
 
 
-def test_a_child_that_fails_is_no_error(card: ModelCard, tmp_path: Path) -> None:
-    assert tuning.tuned_in_child(card, tmp_path / "nothing", "cpu") is None
+def test_a_model_that_does_not_run_is_told(
+    card: ModelCard, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, {"openvino": 0.0})
+    with pytest.raises(OutOfDeviceMemoryError, match="no memory"):
+        tune(card, tiny_model, first(card, "openvino"), "cpu")
