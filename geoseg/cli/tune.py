@@ -44,8 +44,8 @@ def tune_command(
     """Measure backends, windows, batches and workers for a model, and keep the fastest.
 
     Takes some ten seconds; close other programs first. `geoseg run` uses what was found
-    unless flags say otherwise. Maps then differ from those of other settings as precisions and window borders do: on
-    less than one pixel in a thousand.
+    unless flags say otherwise. Maps then differ from those of other settings as precisions and
+    window borders do: on less than one pixel in a thousand.
     """
     configure_logging(verbose=verbose, quiet=quiet)
     with errors_as_events(as_json=as_json):

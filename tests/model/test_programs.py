@@ -362,7 +362,7 @@ def test_a_program_that_gives_something_else_is_refused(
     model.ir_version = 8
     (copy / "labels.onnx").write_bytes(model.SerializeToString())
     sign(copy, "labels")
-    with pytest.raises(ModelError, match="does not give labels of 3 classes|cannot read"):
+    with pytest.raises(ModelError, match=r"does not give labels of 3 classes|cannot read"):
         load(copy, backend).labels(batch(1), HALO_PX)
 
 

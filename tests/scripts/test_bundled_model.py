@@ -118,4 +118,6 @@ def test_a_model_takes_its_place_whole_or_not_at_all(
     with pytest.raises(OSError, match="full"):
         place_model(card, other, out)
     assert (out / card.weights_file).read_bytes() == (folder / card.weights_file).read_bytes()
-    assert sorted(path.name for path in out.iterdir()) == ["card.json", card.weights_file]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "card.json", "labels.onnx", card.weights_file, "scores.onnx",
+    ]  # fmt: skip
