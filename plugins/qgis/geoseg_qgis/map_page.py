@@ -35,7 +35,7 @@ from .area_box import AreaBox
 from .asking import Ask, describe
 from .engine import EngineError, Failure
 from .estimate import judged
-from .export import ExportTask, export_size
+from .export import ExportTask, export_size, free_target
 from .history import free_folder
 from .labels import in_panel_words
 from .layers import is_web, raster_source
@@ -395,7 +395,7 @@ class MapPage(QWidget):
 
     def _begin_export(self, layer: QgsRasterLayer) -> None:
         out = self.out_folder() or data_folder()
-        target = out.parent / f"{out.name.replace('_geoseg', '')}.tif"
+        target = free_target(out.parent, out.name.replace("_geoseg", ""))
         extent = self.area.extent(layer)
         self._export = ExportTask(layer, extent, self.resolution.value(), target)
         self._export.done.connect(self._exported)

@@ -96,13 +96,17 @@ def test_a_server_that_gives_no_picture_is_told_in_one_sentence(
     QgsProject.instance().addMapLayer(layer)
     iface.canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
     iface.canvas.setExtent(QgsRectangle(1289000, 6130000, 1289100, 6130100))
+    own = tmp_path / "geoseg" / "gone.tif"
+    own.parent.mkdir()
+    own.write_bytes(b"the user's own")
     dock = make_dock()
     page = dock.map_page
     until(page.run_button.isEnabled)
     page.run_button.click()
     until(iface.messages, 120)
     assert "The web layer cannot be exported" in iface.messages()[0]
-    assert not (tmp_path / "geoseg" / "gone.tif").exists()
+    assert own.read_bytes() == b"the user's own"
+    assert list(own.parent.iterdir()) == [own]
     assert page.run_button.isVisibleTo(page)
 
 
