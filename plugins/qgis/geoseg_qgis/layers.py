@@ -11,11 +11,14 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsMapLayer,
+    QgsProcessingContext,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProject,
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 
 from .engine import EngineError
 from .settings import data_folder
@@ -29,6 +32,7 @@ __all__ = [
     "polygon_file",
     "raster_source",
     "result_layers",
+    "result_style",
 ]
 
 STYLES = Path(__file__).parent / "styles"
@@ -136,6 +140,36 @@ def result_layers(files: dict[str, Any]) -> list[QgsMapLayer]:
 def apply_confidence_style(layer: QgsRasterLayer) -> None:
     """Colour a confidence raster: bright where the model is sure, dark where it guesses."""
     layer.loadNamedStyle(str(STYLES / "confidence.qml"))
+
+
+class _ResultStyle(QgsProcessingLayerPostProcessorInterface):
+    """Gives a result of Processing its style once it is open."""
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: Any
+    ) -> None:
+        """Colour confidence by the plugin's style, polygons by the file's own."""
+        del context, feedback
+        if isinstance(layer, QgsRasterLayer):
+            apply_confidence_style(layer)
+        elif layer is not None:
+            layer.loadDefaultStyle()
+
+
+_styles: list[_ResultStyle] = []
+"""They live longer than the algorithm: QGIS asks for them when it is gone."""
+
+
+def result_style() -> QgsProcessingLayerPostProcessorInterface:
+    """Return what styles one layer of Processing, a new one for each.
+
+    The context deletes it, once for every layer; until then its Python half must stay.
+    """
+    _styles[:] = [style for style in _styles if not sip.isdeleted(style)]
+    style = _ResultStyle()
+    sip.transferto(style, None)
+    _styles.append(style)
+    return style
 
 
 def add_results(files: dict[str, Any], title: str, *, beside: str = "") -> list[QgsMapLayer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -171,7 +172,12 @@ def test_errors_are_one_sentence_with_the_engine_s_advice(process, mapped):
 
 def test_from_python_with_styled_layers_to_load(provider, settings, engine, tmp_path, iface):
     import processing
-    from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
+    from qgis.core import (
+        QgsProcessingContext,
+        QgsProcessingFeedback,
+        QgsProcessingUtils,
+        QgsProject,
+    )
 
     settings.set("engine", str(engine))
     layer = add_raster(SAMPLES / "town.tif", "층 이름 with blanks")
@@ -188,6 +194,17 @@ def test_from_python_with_styled_layers_to_load(provider, settings, engine, tmp_
     assert max(seen) >= 99
     names = {d.name for d in context.layersToLoadOnCompletion().values()}
     assert names == {"Classes", "Confidence", "Polygons"}
+    gc.collect()
+    renderers = {}
+    for path, details in context.layersToLoadOnCompletion().items():
+        shown = QgsProcessingUtils.mapLayerFromString(path, context)
+        if details.postProcessor() is not None:
+            details.postProcessor().postProcessLayer(shown, context, feedback)
+        renderers[details.name] = shown.renderer().type()
+    assert renderers == {
+        "Classes": "paletted", "Confidence": "singlebandpseudocolor",
+        "Polygons": "categorizedSymbol",
+    }  # fmt: skip
 
 
 def test_cancelled_in_the_middle_and_repeated(provider, settings, engine, tmp_path, qgis_app):
