@@ -73,6 +73,9 @@ class MapPage(QWidget):
         self._ready = False
         self._running = False
         self._refused = False
+        self._restoring = False
+        self._kept: dict[str, Any] = {}
+        """The choices that are kept in the project, or that nobody has made yet."""
         self._export: ExportTask | None = None
         self._taken: dict[str, Any] = {}
         self.asking = Ask(self)
@@ -91,7 +94,6 @@ class MapPage(QWidget):
         self._lay_out()
         self._connect()
         self.restore()
-        self._layer_changed()
 
     # Parts ---------------------------------------------------------------------------------
 
@@ -186,6 +188,9 @@ class MapPage(QWidget):
         self.where.currentIndexChanged.connect(lambda _: self._changed())
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self._stop)
+        self.layers.activated.connect(lambda _: self._remember(chosen=True))
+        self.model.chosen.connect(lambda: self._remember(chosen=True))
+        QgsProject.instance().cleared.connect(self.restore)
         QgsProject.instance().readProject.connect(self._project_read)
 
     def dragEnterEvent(self, event: Any) -> None:
@@ -222,6 +227,8 @@ class MapPage(QWidget):
         self.web_row.setVisible(web)
         if web and self.area.mode() == "layer":
             # A whole web layer may be the whole earth.
+            if self._kept.get("area") == "layer":
+                self._kept["area"] = "view"
             self.area.choose("view")
         self.layer_note.tell(_facts(layer) if layer is not None else "")
         self._changed()
@@ -370,6 +377,7 @@ class MapPage(QWidget):
 
     def run(self) -> None:
         """Start, after exporting where the layer is no file."""
+        self._remember(chosen=True)
         layer = self.layer()
         try:
             if layer is not None and is_web(layer):
@@ -456,20 +464,23 @@ class MapPage(QWidget):
 
     # The project ---------------------------------------------------------------------------
 
-    def _remember(self) -> None:
-        """Keep what is chosen in the project; an unchanged choice does not make it unsaved."""
-        layer = self.layer()
-        if layer is None:
-            return
-        record = {
-            "layer": layer.id(),
-            "model": self.model.value(),
+    def _choices(self) -> dict[str, Any]:
+        """Return what only the user changes."""
+        return {
             "area": self.area.mode(),
             "out": self.out.filePath(),
             "where": self.where.currentData(),
             "resolution_m": self.resolution.value(),
             "options": self.options.values(),
         }
+
+    def _remember(self, *, chosen: bool = False) -> None:
+        """Keep what is chosen in the project; what nobody chose does not make it unsaved."""
+        layer, choices = self.layer(), self._choices()
+        if layer is None or self._restoring or (not chosen and choices == self._kept):
+            return
+        self._kept = choices
+        record = {"layer": layer.id(), "model": self.model.value(), **choices}
         text = json.dumps(record, ensure_ascii=False, sort_keys=True)
         project = QgsProject.instance()
         if project.readEntry("geoseg", _ENTRY, "")[0] != text:
@@ -477,21 +488,28 @@ class MapPage(QWidget):
 
     def _project_read(self, *_: Any) -> None:
         self.restore()
-        self._layer_changed()
 
     def restore(self) -> None:
-        """Show what the project remembers."""
+        """Show what the project remembers, or how everything is at first."""
         text, found = QgsProject.instance().readEntry("geoseg", _ENTRY, "")
         try:
             record = json.loads(text) if found and text else {}
         except ValueError:
             record = {}
-        if not record:
-            return
+        self._restoring = True
+        try:
+            self._show_record(record if isinstance(record, dict) else {})
+            self._kept = self._choices()
+            self._layer_changed()
+        finally:
+            self._restoring = False
+
+    def _show_record(self, record: dict[str, Any]) -> None:
         layer = QgsProject.instance().mapLayer(str(record.get("layer", "")))
         if layer is not None:
             self.layers.setLayer(layer)
         self.model.choose(str(record.get("model", "")))
+        self.area.choose("layer")
         self.area.choose(str(record.get("area", "layer")))
         self.out.setFilePath(str(record.get("out", "")))
         self.where.setCurrentIndex(max(0, self.where.findData(record.get("where", "here"))))
@@ -505,6 +523,7 @@ class MapPage(QWidget):
         if self._export is not None:
             self._export.cancel()
         self.area.leave()
+        QgsProject.instance().cleared.disconnect(self.restore)
         QgsProject.instance().readProject.disconnect(self._project_read)
 
 

@@ -237,6 +237,32 @@ def test_the_project_remembers_the_panel(make_dock, town, tmp_path):
     assert page.layer().name() == "town"
 
 
+def test_a_new_project_begins_with_the_defaults(make_dock, town, tmp_path):
+    from qgis.core import QgsProject
+
+    add_raster(town)
+    page = make_dock().map_page
+    page.options.set_values({"OVERWRITE": True})
+    page.out.setFilePath(str(tmp_path / "first"))
+    page.where.setCurrentIndex(2)
+    QgsProject.instance().clear()
+    assert page.options.values() == {}
+    assert (page.out.filePath(), page.where.currentData()) == ("", "here")
+
+
+def test_the_open_panel_does_not_make_a_project_unsaved(make_dock, iface, town, tmp_path):
+    from qgis.core import QgsProject
+
+    iface.setActiveLayer(add_raster(town))
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "untouched.qgz"))
+    page = make_dock().map_page
+    assert page.layer() is not None
+    assert not project.isDirty()
+    page.out.setFilePath(str(tmp_path / "chosen"))
+    assert project.isDirty()
+
+
 def test_history_repeats_and_passes_on(make_dock, town, qgis_app):
     from qgis.PyQt.QtGui import QGuiApplication
 
