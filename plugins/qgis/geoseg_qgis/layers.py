@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingLayerPostProcessorInterface,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -29,6 +30,7 @@ __all__ = [
     "add_results",
     "apply_confidence_style",
     "is_web",
+    "layer_source",
     "polygon_file",
     "raster_source",
     "result_layers",
@@ -45,6 +47,16 @@ def is_web(layer: QgsMapLayer | None) -> bool:
         and layer.dataProvider() is not None
         and layer.dataProvider().name() != "gdal"
     )
+
+
+def layer_source(layer: QgsMapLayer) -> str:
+    """Return a layer's file or address without what QGIS writes behind it."""
+    source = str(layer.source())
+    parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), source)
+    names = ("vsiPrefix", "path", "vsiSuffix")
+    found = "".join(str(parts.get(name) or "") for name in names)
+    # A part of a file ("GPKG:file:table") is not put together again.
+    return found if found and source.startswith(found) else source.split("|")[0]
 
 
 def raster_source(layer: QgsRasterLayer | None) -> str:
@@ -68,7 +80,7 @@ def raster_source(layer: QgsRasterLayer | None) -> str:
             tr("Export it to a GeoTIFF first; the geoseg panel does so by itself."),
         )
     # "file.tif|option:X=Y" is QGIS' way of writing open options.
-    source = absolute(layer.source().split("|")[0])
+    source = absolute(layer_source(layer))
     # To look into a file on a server would make the interface wait.
     local = layer.crs().isValid() and Path(source).is_file()
     return _with_crs(source, layer.crs()) if local else source
@@ -100,9 +112,9 @@ def polygon_file(
         EngineError: The copy cannot be written.
     """
     source = layer.source()
-    path = source.split("|")[0]
+    path = layer_source(layer)
     whole = not layer.subsetString() and not selected and not layer.isEditable()
-    if layer.providerType() == "ogr" and whole and "|" not in source and Path(path).is_file():
+    if layer.providerType() == "ogr" and whole and source == path and Path(path).is_file():
         return absolute(path)
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"

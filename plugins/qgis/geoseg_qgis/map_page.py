@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from .estimate import judged
 from .export import ExportTask, export_size, free_target
 from .history import free_folder
 from .labels import in_panel_words
-from .layers import is_web, raster_source
+from .layers import is_web, layer_source, raster_source
 from .machine import writable
 from .model_box import ModelBox
 from .options import command_line
@@ -238,13 +239,16 @@ class MapPage(QWidget):
     def out_folder(self) -> Path | None:
         """Return where the result goes: the user's choice, or a new folder beside the scene."""
         chosen = self.out.filePath().strip()
-        if chosen:
-            return Path(chosen)
         layer = self.layer()
+        if chosen:
+            path = Path(chosen)
+            with suppress(RuntimeError):  # no such user
+                path = path.expanduser()
+            return path if path.is_absolute() else self._parent_folder(_scene(layer)) / path
         if layer is None:
             return None
         name = re.sub(r"[^\w.-]+", "_", layer.name()).strip("_") or "scene"
-        path = Path(layer.source().split("|")[0])
+        path = _scene(layer)
         if not is_web(layer) and path.is_file():
             name = path.stem
         return free_folder(self._parent_folder(path), f"{name}_geoseg", self._taken)
@@ -269,7 +273,7 @@ class MapPage(QWidget):
         self.out.lineEdit().setPlaceholderText(shown)
         self.out.setToolTip(str(out or ""))
         layer = self.layer()
-        source = Path(layer.source().split("|")[0]) if layer is not None else Path()
+        source = _scene(layer)
         elsewhere = (
             out is not None
             and not self.out.filePath()
@@ -365,7 +369,7 @@ class MapPage(QWidget):
         """Show what is in the way; there is no Run before it is mended."""
         self.estimate.tell("")
         layer = self.layer()
-        source = layer.source().split("|")[0] if layer is not None else ""
+        source = layer_source(layer) if layer is not None else ""
         words = Failure(
             in_panel_words(failure.message, source), in_panel_words(failure.hint, source)
         )
@@ -525,6 +529,11 @@ class MapPage(QWidget):
         self.area.leave()
         QgsProject.instance().cleared.disconnect(self.restore)
         QgsProject.instance().readProject.disconnect(self._project_read)
+
+
+def _scene(layer: QgsRasterLayer | None) -> Path:
+    """Return the file of a layer; a path that is no file where it has none."""
+    return Path(layer_source(layer)).absolute() if layer is not None else Path()
 
 
 def _facts(layer: QgsRasterLayer) -> str:

@@ -182,6 +182,27 @@ def test_nothing_drawn_yet_is_said(make_dock, town):
     assert "No area is drawn" in dock.map_page.problem.text()
 
 
+def test_a_typed_folder_lies_beside_the_scene(make_dock, town):
+    add_raster(town)
+    page = make_dock().map_page
+    page.out.setFilePath("my result")
+    assert page.out_folder() == town.parent / "my result"
+    page.out.setFilePath("~/my result")
+    assert page.out_folder() == Path.home() / "my result"
+
+
+def test_a_path_may_hold_a_bar(qgis_app, settings, tmp_path, monkeypatch):
+    from geoseg_qgis.layers import raster_source
+    from qgis.core import QgsRasterLayer
+
+    path = write_scene(tmp_path / "a|b.tif")
+    assert raster_source(QgsRasterLayer(str(path), "a", "gdal")) == str(path)
+    options = QgsRasterLayer(f"{path}|option:NUM_THREADS=1", "a", "gdal")
+    assert raster_source(options) == str(path)
+    monkeypatch.chdir(tmp_path)
+    assert raster_source(QgsRasterLayer("a|b.tif", "a", "gdal")) == str(path)
+
+
 # Models ---------------------------------------------------------------------------------------
 
 
