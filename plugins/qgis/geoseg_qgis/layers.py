@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "absolute",
     "add_results",
     "apply_confidence_style",
+    "area_file",
     "is_web",
     "layer_source",
     "polygon_file",
@@ -116,11 +118,47 @@ def polygon_file(
     whole = not layer.subsetString() and not selected and not layer.isEditable()
     if layer.providerType() == "ogr" and whole and source == path and Path(path).is_file():
         return absolute(path)
+    target = folder / f"{name}.gpkg"
+    _write_polygons(layer, target, name, selected=selected)
+    return str(target)
+
+
+def area_file(layer: QgsVectorLayer, folder: Path) -> str:
+    """Return a file with the polygons of a layer; the same polygons give the same file.
+
+    Raises:
+        EngineError: The layer is empty, or the copy cannot be written.
+    """
+    shapes = sorted(
+        bytes(feature.geometry().asWkb())
+        for feature in layer.getFeatures()
+        if feature.hasGeometry() and not feature.geometry().isEmpty()
+    )
+    if not shapes:
+        raise EngineError(
+            tr("The polygon layer is empty"), tr("Choose another layer, or clear its filter.")
+        )
+    source = layer.source()
+    whole = not layer.subsetString() and not layer.isEditable() and source == layer_source(layer)
+    if layer.providerType() == "ogr" and whole and Path(source).is_file():
+        return absolute(source)
+    text = b"".join((layer.crs().toWkt().encode(), *shapes))
+    target = folder / f"layer-{hashlib.sha256(text).hexdigest()[:12]}.gpkg"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{target.stem}.part.gpkg"
+        _write_polygons(layer, part, "aoi")
+        os.replace(part, target)
+    return str(target)
+
+
+def _write_polygons(
+    layer: QgsVectorLayer, target: Path, name: str, *, selected: bool = False
+) -> None:
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = name
     options.onlySelectedFeatures = selected
-    target = folder / f"{name}.gpkg"
     code, message, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
         layer, str(target), QgsCoordinateTransformContext(), options
     )
@@ -129,7 +167,6 @@ def polygon_file(
             tr("The area cannot be written to {file}: {text}").format(file=target, text=message),
             tr("Free space on that disk, or check who may write there."),
         )
-    return str(target)
 
 
 def result_layers(files: dict[str, Any]) -> list[QgsMapLayer]:

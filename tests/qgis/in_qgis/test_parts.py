@@ -203,6 +203,26 @@ def test_a_path_may_hold_a_bar(qgis_app, settings, tmp_path, monkeypatch):
     assert raster_source(QgsRasterLayer("a|b.tif", "a", "gdal")) == str(path)
 
 
+def test_a_layer_s_area_stays_as_it_was_for_a_run_that_goes_on(qgis_app, tmp_path):
+    from geoseg_qgis.engine import EngineError
+    from geoseg_qgis.layers import area_file
+    from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32632", "areas", "memory")
+    with pytest.raises(EngineError, match="polygon layer is empty"):
+        area_file(layer, tmp_path)
+    files = []
+    for edge in (10, 20):
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(0, 0, edge, edge)))
+        layer.dataProvider().addFeature(feature)
+        files += [area_file(layer, tmp_path)] * 2
+        assert area_file(layer, tmp_path) == files[-1]
+    assert len(set(files)) == 2
+    assert sorted(map(str, tmp_path.iterdir())) == sorted(set(files))
+    assert QgsVectorLayer(files[0], "a", "ogr").featureCount() == 1
+
+
 # Models ---------------------------------------------------------------------------------------
 
 
