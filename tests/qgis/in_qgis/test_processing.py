@@ -207,6 +207,27 @@ def test_from_python_with_styled_layers_to_load(provider, settings, engine, tmp_
     }  # fmt: skip
 
 
+def test_values_that_fail_leave_no_job(provider, settings, engine, tmp_path):
+    import processing
+    from geoseg_qgis.settings import job_store
+    from qgis.core import NULL, QgsProcessingException
+
+    settings.set("engine", str(engine))
+    scene = str(SAMPLES / "town.tif")
+    parameters = {"SCENE": scene, "EXTENT": "5,5,5,5", "OUT": str(tmp_path / "out")}
+    with pytest.raises(QgsProcessingException, match="area of interest is empty"):
+        processing.run("geoseg:segment", parameters)
+    assert job_store().all() == []
+    algorithm = provider.algorithm("segment").create()
+    from geoseg_qgis.options import load_command
+    from qgis.core import QgsProcessingContext
+
+    for option in load_command("run").options:
+        if option.kind in {"integer", "number", "text"} and algorithm.typed(option.name) is None:
+            value = algorithm._plain_value(option, {option.name: NULL}, QgsProcessingContext())
+            assert value == option.default, option.name
+
+
 def test_cancelled_in_the_middle_and_repeated(provider, settings, engine, tmp_path, qgis_app):
     import processing
     from qgis.core import QgsProcessingException, QgsProcessingFeedback
