@@ -113,7 +113,16 @@ class AreaBox(QGroupBox):
             polygons = self._polygon_layer()
             return in_crs(polygons.extent(), polygons.crs(), layer.crs())
         shown = self._canvas.extent() if mode == "view" else self._drawn().boundingBox()
+        if mode == "view" and self._shows_all_of(layer, shown):
+            return layer.extent()
         return in_crs(shown, self._canvas_crs(), layer.crs())
+
+    def _shows_all_of(self, layer: QgsRasterLayer, shown: QgsRectangle) -> bool:
+        """Tell whether the map shows a whole layer; the rest of the world does not matter."""
+        try:
+            return shown.contains(in_crs(layer.extent(), layer.crs(), self._canvas_crs()))
+        except EngineError:
+            return False
 
     def _canvas_crs(self) -> Any:
         return self._canvas.mapSettings().destinationCrs()

@@ -12,6 +12,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCsException,
     QgsDistanceArea,
     QgsPointXY,
     QgsProject,
@@ -27,7 +28,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from .engine import EngineError, Failure
 from .text import tr
 
-__all__ = ["ExportTask", "export_size", "free_target"]
+__all__ = ["ExportTask", "export_size", "free_target", "in_crs", "out_of_reach"]
 
 MOST_PX = 400_000_000
 """What a server should be asked for at most: 20,000 x 20,000 pixels."""
@@ -187,8 +188,26 @@ def in_crs(
     source: QgsCoordinateReferenceSystem,
     target: QgsCoordinateReferenceSystem,
 ) -> QgsRectangle:
-    """Return an extent in another CRS; unchanged where either is unknown."""
+    """Return an extent in another CRS; unchanged where either is unknown.
+
+    Raises:
+        EngineError: It cannot be told in the other CRS.
+    """
     if source == target or not source.isValid() or not target.isValid():
         return extent
     transform = QgsCoordinateTransform(source, target, QgsProject.instance())
-    return transform.transformBoundingBox(extent)
+    try:
+        found = transform.transformBoundingBox(extent)
+    except QgsCsException as error:
+        raise out_of_reach() from error
+    if not found.isFinite():
+        raise out_of_reach()
+    return found
+
+
+def out_of_reach() -> EngineError:
+    """Return what is told of an area that another CRS has no place for."""
+    return EngineError(
+        tr("The area reaches beyond what the layer's coordinate system can show"),
+        tr("Zoom to the layer, or choose a smaller area."),
+    )

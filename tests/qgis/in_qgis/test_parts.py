@@ -223,6 +223,26 @@ def test_a_layer_s_area_stays_as_it_was_for_a_run_that_goes_on(qgis_app, tmp_pat
     assert QgsVectorLayer(files[0], "a", "ogr").featureCount() == 1
 
 
+def test_an_area_beyond_the_world_is_told_in_one_sentence(make_dock, iface, town, tmp_path):
+    from geoseg_qgis.area import geojson_area
+    from geoseg_qgis.engine import EngineError
+    from geoseg_qgis.export import in_crs
+    from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle
+
+    layer = add_raster(town)
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    area = make_dock().map_page.area
+    iface.canvas.setDestinationCrs(degrees)
+    iface.canvas.setExtent(QgsRectangle(-400, -300, 400, 300))
+    area.choose("view")
+    assert area.extent(layer) == layer.extent()
+    with pytest.raises(EngineError, match="reaches beyond"):
+        in_crs(QgsRectangle(1e9, 1e9, 1e10, 1e10), layer.crs(), degrees)
+    far = QgsGeometry.fromRect(QgsRectangle(-1e12, -1e12, 1e12, 1e12))
+    with pytest.raises(EngineError, match="reaches beyond"):
+        geojson_area(far, layer.crs(), tmp_path / "areas")
+
+
 # Models ---------------------------------------------------------------------------------------
 
 
