@@ -381,6 +381,40 @@ def test_a_batch_command_takes_the_job_and_the_map_comes_back(
     until(lambda: dock.result_page.table.rowCount() == 5, 30)
 
 
+def test_a_job_that_was_handed_over_while_qgis_was_away_still_waits(settings, qgis_app):
+    from geoseg_qgis.runs import Run, Runs
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, ["run"], program="x", title="t", where="batch")
+    runs, told = Runs(), []
+    runs.ended.connect(lambda run, failure: told.append((run.job.state, failure)))
+    runs._end(Run(job, None))
+    assert told == [("submitted", None)]
+    runs.leave()
+
+
+def test_an_event_that_is_not_understood_hides_no_later_one(settings, qgis_app):
+    from geoseg_qgis.runs import Run, Runs
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, ["run"], program="x", title="t")
+    events = [{"event": "progress", "done": "x"}, {"event": "plan"}, {"event": "finished", "a": 1}]
+    job.events.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
+    runs, run = Runs(), Run(job, None)
+    runs.active["t"] = run
+    runs._look()
+    assert run.finished == events[-1]
+    runs.leave()
+
+
+def test_a_title_is_text(qgis_app, tmp_path):
+    from geoseg_qgis.result_page import ResultPage
+
+    page = ResultPage()
+    page.show_result("a<b>&c", {}, {}, tmp_path / "report.html")
+    assert page.title.text() == "<b>a&lt;b&gt;&amp;c</b>"
+
+
 def test_a_scheduler_address_is_handed_over_or_refused(make_dock, iface, settings, town):
     """What happens depends on whether the engine's 'run' takes one."""
     from geoseg_qgis.options import load_command
