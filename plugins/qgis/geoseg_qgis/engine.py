@@ -237,9 +237,13 @@ def batch_command(template: str, arguments: Sequence[str], *, name: str, out: st
             "{name}": shlex.quote(name) if again else name,
             "{out}": shlex.quote(out) if again else out,
         }
-        # In one pass: a path may contain what looks like another placeholder.
-        line.append(re.sub(r"\{(command|name|out)\}", lambda m: values[m.group()], word))
+        line.append(_filled(word, values))
     return line
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    # In one pass: a path may contain what looks like another placeholder.
+    return re.sub(r"\{(command|name|out)\}", lambda m: values[m.group()], word)
 
 
 def _is_inside_quotes(word: str) -> bool:

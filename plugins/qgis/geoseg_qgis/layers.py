@@ -58,7 +58,7 @@ def layer_source(layer: QgsMapLayer) -> str:
     names = ("vsiPrefix", "path", "vsiSuffix")
     found = "".join(str(parts.get(name) or "") for name in names)
     # A part of a file ("GPKG:file:table") is not put together again.
-    return found if found and source.startswith(found) else source.split("|")[0]
+    return found if found and source.startswith(found) else source.split("|", maxsplit=1)[0]
 
 
 def raster_source(layer: QgsRasterLayer | None) -> str:

@@ -189,7 +189,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 return [c for c in self.parameterAsEnumStrings(parameters, name, context) if c]
             return self.parameterAsEnumString(parameters, name, context)
         given = parameters.get(name)
-        if given is None or given == NULL or given == "":
+        if given in (None, NULL, ""):
             return option.default
         if option.kind == "integer":
             return self.parameterAsInt(parameters, name, context)
