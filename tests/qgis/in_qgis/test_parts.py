@@ -352,6 +352,16 @@ def test_history_repeats_and_passes_on(make_dock, town, qgis_app):
     assert dock.result_page.table.rowCount() == 5
 
 
+def test_a_job_that_never_began_is_not_run_again(make_dock, iface, settings):
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, [], program="x", title="half a job")
+    dock = make_dock()
+    dock._again(job)
+    assert not dock.runs.active
+    assert "half a job cannot be run again now" in iface.messages()[0]
+
+
 # Elsewhere and later --------------------------------------------------------------------------
 
 
