@@ -75,13 +75,15 @@ def test_a_package_that_is_not_there_is_explained(tmp_path, environ):
 def test_a_program_that_cannot_start_is_told(tmp_path, wheel, environ, monkeypatch):
     installer = Installer(request_of(tmp_path, wheel), environ, Network())
 
+    reason = "It cannot be started"
+
     def refused(*_words, **_more):
-        raise EngineError("It cannot be started")
+        raise EngineError(reason)
 
     monkeypatch.setattr(environment.child, "start", refused)
     finish(installer)
     assert not installer.done
-    assert str(installer.failure) == "It cannot be started"
+    assert str(installer.failure) == reason
 
 
 def test_cancelled_leaves_nothing(tmp_path, wheel, environ):
