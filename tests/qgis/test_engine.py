@@ -175,10 +175,27 @@ def test_a_batch_command_gets_the_line_as_words():
     assert words == ["qsub", "-N", "a b", "--", *COMMAND]
 
 
-@pytest.mark.parametrize("template", ["sbatch job.sh", "", "sbatch --wrap '{command}"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "sbatch job.sh", "", "sbatch --wrap '{command}", "ssh host \"bash -lc '{command}'\"",
+        "sbatch --wrap 'echo \"{name}\"; {command}'",
+    ],
+)  # fmt: skip
 def test_a_batch_command_that_cannot_work_is_refused(template):
     with pytest.raises(EngineError):
         engine.batch_command(template, COMMAND, name="x", out="")
+
+
+def test_names_of_files_are_no_commands_in_a_batch_command(tmp_path):
+    out = str(tmp_path / "a'; touch pwned; '")
+    words = engine.batch_command(
+        "sh -c 'mkdir -p {out} && {command}'", ["echo", "$(touch pwned)"], name="x", out=out
+    )
+    subprocess.run(words, check=True, cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [Path(out).name]
+    words = engine.batch_command("ssh host cd {out}; {command}", COMMAND, name="x", out="/a b;c")
+    assert words[:4] == ["ssh", "host", "cd", "'/a b;c';"]
 
 
 def started(store, program, arguments=(), tied=False):

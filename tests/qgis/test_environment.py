@@ -72,6 +72,20 @@ def test_a_package_that_is_not_there_is_explained(tmp_path, environ):
     assert not environment.installed_in(tmp_path / "엔진 engine")
 
 
+def test_a_program_that_cannot_start_is_told(tmp_path, wheel, environ, monkeypatch):
+    installer = Installer(request_of(tmp_path, wheel), environ, Network())
+
+    reason = "It cannot be started"
+
+    def refused(*_words, **_more):
+        raise EngineError(reason)
+
+    monkeypatch.setattr(environment.child, "start", refused)
+    finish(installer)
+    assert not installer.done
+    assert str(installer.failure) == reason
+
+
 def test_cancelled_leaves_nothing(tmp_path, wheel, environ):
     request = request_of(tmp_path, wheel)
     installer = Installer(request, environ, Network())

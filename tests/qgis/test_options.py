@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -78,6 +79,12 @@ def job(tmp_path):
 
 def test_a_job_as_a_command_for_the_terminal(job):
     assert as_command(job) == "geoseg run '/data/강남 scene.tif' --out /data/out --smooth"
+
+
+@pytest.mark.parametrize(("command", "name"), [("vectorise", "OUT"), ("evaluate", "REFERENCE")])
+def test_one_file_is_no_list_in_python(job, command, name):
+    text = as_python(replace(job, command=command, values={name: ["/a b.gpkg"]}))
+    assert f"{name!r}: '/a b.gpkg'," in text
 
 
 def test_a_job_as_python_for_the_console(job):

@@ -10,6 +10,7 @@ from typing import Any
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCsException,
     QgsGeometry,
     QgsPointXY,
     QgsProject,
@@ -18,6 +19,8 @@ from qgis.core import (
 from qgis.gui import QgsMapToolEmitPoint, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor
+
+from .export import out_of_reach
 
 __all__ = ["DrawTool", "box_text", "geojson_area"]
 
@@ -116,10 +119,18 @@ def geojson_area(geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem, folde
     """Write a polygon as GeoJSON; the same polygon gives the same file.
 
     So a run that was stopped continues, and the history can repeat it after a restart.
+
+    Raises:
+        EngineError: The polygon reaches beyond the world.
     """
     world = QgsCoordinateReferenceSystem("EPSG:4326")
     shape = QgsGeometry(geometry)
-    shape.transform(QgsCoordinateTransform(crs, world, QgsProject.instance()))
+    try:
+        shape.transform(QgsCoordinateTransform(crs, world, QgsProject.instance()))
+    except QgsCsException as error:
+        raise out_of_reach() from error
+    if not shape.boundingBox().isFinite():
+        raise out_of_reach()
     feature = {
         "type": "Feature",
         "properties": {},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from qgis.core import QgsGeometry, QgsMapLayerProxyModel, QgsRasterLayer, QgsRectangle
@@ -13,7 +12,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QPushButton, 
 from .area import DrawTool, box_text, geojson_area
 from .engine import EngineError
 from .export import in_crs
-from .layers import polygon_file
+from .layers import area_file
 from .settings import data_folder
 from .text import tr
 from .widgets import WrapLabel
@@ -114,7 +113,16 @@ class AreaBox(QGroupBox):
             polygons = self._polygon_layer()
             return in_crs(polygons.extent(), polygons.crs(), layer.crs())
         shown = self._canvas.extent() if mode == "view" else self._drawn().boundingBox()
+        if mode == "view" and self._shows_all_of(layer, shown):
+            return layer.extent()
         return in_crs(shown, self._canvas_crs(), layer.crs())
+
+    def _shows_all_of(self, layer: QgsRasterLayer, shown: QgsRectangle) -> bool:
+        """Tell whether the map shows a whole layer; the rest of the world does not matter."""
+        try:
+            return shown.contains(in_crs(layer.extent(), layer.crs(), self._canvas_crs()))
+        except EngineError:
+            return False
 
     def _canvas_crs(self) -> Any:
         return self._canvas.mapSettings().destinationCrs()
@@ -133,11 +141,7 @@ class AreaBox(QGroupBox):
         return found
 
     def _polygon_value(self) -> str:
-        layer = self._polygon_layer()
-        folder = data_folder() / "areas"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = "layer-" + hashlib.sha256(layer.id().encode()).hexdigest()[:12]
-        return polygon_file(layer, folder, name)
+        return area_file(self._polygon_layer(), data_folder() / "areas")
 
     # Reacting ------------------------------------------------------------------------------
 

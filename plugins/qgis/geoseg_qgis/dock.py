@@ -152,7 +152,6 @@ class GeosegDock(QgsDockWidget):
             self._say(text.format(title=run.job.title))
         elif run.job.command == "run":
             self._show_result(run.job, run.finished, run.progress.plan)
-        self.map_page.keep_off({})
         self.history_page.refresh()
 
     def _keep_off(self) -> None:
@@ -205,6 +204,14 @@ class GeosegDock(QgsDockWidget):
         """Run a job of the history once more, with exactly its parameters."""
         if self._current is not None:
             self.tell(Failure(tr("A run is going on"), tr("Wait for it, or stop it first.")))
+            return
+        if not job.arguments or job.folder.name in self.runs.active or job.is_running():
+            self.tell(
+                Failure(
+                    tr("{title} cannot be run again now").format(title=job.title),
+                    tr("Wait until it has ended, or begin anew on the Map page."),
+                )
+            )
             return
         values = dict(job.values)
         if job.command == "run" and job.state == State.DONE:

@@ -202,7 +202,7 @@ def batch_command(template: str, arguments: Sequence[str], *, name: str, out: st
     The template is split as a shell does. In its words ``{command}`` becomes the whole
     geoseg command as one quoted text (``sbatch --wrap {command}``, ``ssh host {command}``);
     a word ``{arguments}`` becomes its words (``nohup {arguments}``); ``{name}`` and ``{out}``
-    are the job's name and result folder.
+    are the job's name and result folder, quoted where the word is a line for another shell.
 
     Raises:
         EngineError: The template cannot be read, or does not say where the command goes.
@@ -219,12 +219,45 @@ def batch_command(template: str, arguments: Sequence[str], *, name: str, out: st
             tr("The batch command does not say where the geoseg command goes"),
             tr("Put {command} into it, as in: sbatch --wrap {command}"),
         )
-    values = {"{command}": shlex.join(arguments), "{name}": name, "{out}": out}
+    remote = Path(words[0]).stem == "ssh"
     line: list[str] = []
     for word in words:
         if word == "{arguments}":
-            line += arguments
+            line += map(shlex.quote, arguments) if remote else arguments
             continue
-        # In one pass: a path may contain what looks like another placeholder.
-        line.append(re.sub(r"\{(command|name|out)\}", lambda m: values[m.group()], word))
+        if _is_inside_quotes(word):
+            raise EngineError(
+                tr("The batch command has a placeholder inside other quotation marks"),
+                tr("Write it without them, as in: sbatch --wrap {command}"),
+            )
+        # A word with blanks is a line for another shell, and all that ssh gets is one.
+        again = remote or any(letter.isspace() for letter in word)
+        values = {
+            "{command}": shlex.join(arguments),
+            "{name}": shlex.quote(name) if again else name,
+            "{out}": shlex.quote(out) if again else out,
+        }
+        line.append(_filled(word, values))
     return line
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    # In one pass: a path may contain what looks like another placeholder.
+    return re.sub(r"\{(command|name|out)\}", lambda m: values[m.group()], word)
+
+
+def _is_inside_quotes(word: str) -> bool:
+    """Tell whether a placeholder stands between quotation marks of a line for another shell."""
+    mark, escaped = "", False
+    for at, letter in enumerate(word):
+        if mark and re.match(r"\{(command|name|out)\}", word[at:]):
+            return True
+        if escaped:
+            escaped = False
+        elif letter == "\\" and mark != "'":
+            escaped = True
+        elif letter == mark:
+            mark = ""
+        elif not mark and letter in "'\"":
+            mark = letter
+    return False

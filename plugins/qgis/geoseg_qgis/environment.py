@@ -284,7 +284,12 @@ class Installer:
         elif code:
             self.failure = _explained(self.steps[self._number], code, self._tail())
         else:
-            self._next()
+            try:
+                self._next()
+            except EngineError as error:
+                self.failure = error.failure
+            except OSError as error:
+                self.failure = Failure(error.strerror or str(error))
         return lines
 
     def cancel(self) -> None:

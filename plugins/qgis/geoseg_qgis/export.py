@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCsException,
     QgsDistanceArea,
     QgsPointXY,
     QgsProject,
@@ -25,7 +28,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from .engine import EngineError, Failure
 from .text import tr
 
-__all__ = ["ExportTask", "export_size"]
+__all__ = ["ExportTask", "export_size", "free_target", "in_crs", "out_of_reach"]
 
 MOST_PX = 400_000_000
 """What a server should be asked for at most: 20,000 x 20,000 pixels."""
@@ -67,6 +70,20 @@ def export_size(
     return columns, rows
 
 
+def free_target(folder: Path, name: str) -> Path:
+    """Return a GeoTIFF that is not there yet: ``name.tif``, or ``name_2.tif``, ..."""
+    number = 1
+    while True:
+        path = folder / (f"{name}.tif" if number == 1 else f"{name}_{number}.tif")
+        if not path.exists() and not _part_of(path).exists():
+            return path
+        number += 1
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.part.tif")
+
+
 class ExportTask(QgsTask):
     """Draws a web layer into a file, in a thread of QGIS."""
 
@@ -84,7 +101,7 @@ class ExportTask(QgsTask):
             layer: The web layer.
             extent: In the layer's CRS.
             metres: Size of a pixel on the ground.
-            target: File to make.
+            target: File to make, see :func:`free_target`; it is there once it is complete.
 
         Raises:
             EngineError: The extent is empty, or too large for a server.
@@ -95,6 +112,7 @@ class ExportTask(QgsTask):
         self._extent = extent
         self._size = export_size(extent, layer.crs(), metres)
         self._target = target
+        self._part = _part_of(target)
         self._feedback = QgsRasterBlockFeedback()
         self._feedback.progressChanged.connect(self.setProgress)
         self._errors: list[str] = []
@@ -109,7 +127,7 @@ class ExportTask(QgsTask):
             return False
         pipe = QgsRasterPipe()
         pipe.set(self._provider)
-        writer = QgsRasterFileWriter(str(self._target))
+        writer = QgsRasterFileWriter(str(self._part))
         writer.setOutputFormat("GTiff")
         writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
         columns, rows = self._size
@@ -119,8 +137,16 @@ class ExportTask(QgsTask):
         )
         self._errors += list(self._feedback.errors())
         # Qt 5 has numbers here, Qt 6 members of an enumeration.
-        succeeded = getattr(code, "value", code) == 0 and self._target.exists()
-        return succeeded and not self._feedback.isCanceled() and _shows_something(self._target)
+        succeeded = getattr(code, "value", code) == 0 and self._part.exists()
+        succeeded = succeeded and not self._errors
+        if not succeeded or self._feedback.isCanceled() or not _shows_something(self._part):
+            return False
+        try:
+            os.replace(self._part, self._target)
+        except OSError as error:
+            self._errors.append(error.strerror or str(error))
+            return False
+        return True
 
     def cancel(self) -> None:
         """Stop asking."""
@@ -129,10 +155,11 @@ class ExportTask(QgsTask):
 
     def finished(self, result: bool) -> None:
         """Tell how it went, in the main thread."""
-        if result and not self._errors:
+        if result:
             self.done.emit(str(self._target))
             return
-        self._target.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
         if self.isCanceled():
             self.failure = Failure(tr("The export was stopped"))
         else:
@@ -161,8 +188,26 @@ def in_crs(
     source: QgsCoordinateReferenceSystem,
     target: QgsCoordinateReferenceSystem,
 ) -> QgsRectangle:
-    """Return an extent in another CRS; unchanged where either is unknown."""
+    """Return an extent in another CRS; unchanged where either is unknown.
+
+    Raises:
+        EngineError: It cannot be told in the other CRS.
+    """
     if source == target or not source.isValid() or not target.isValid():
         return extent
     transform = QgsCoordinateTransform(source, target, QgsProject.instance())
-    return transform.transformBoundingBox(extent)
+    try:
+        found = transform.transformBoundingBox(extent)
+    except QgsCsException as error:
+        raise out_of_reach() from error
+    if not found.isFinite():
+        raise out_of_reach()
+    return found
+
+
+def out_of_reach() -> EngineError:
+    """Return what is told of an area that another CRS has no place for."""
+    return EngineError(
+        tr("The area reaches beyond what the layer's coordinate system can show"),
+        tr("Zoom to the layer, or choose a smaller area."),
+    )

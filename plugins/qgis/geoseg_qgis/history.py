@@ -15,6 +15,8 @@ __all__ = ["ALGORITHMS", "as_command", "as_python", "columns", "free_folder", "i
 
 _CORNERS = "LBRT"
 _FILES = (".gpkg", ".geojson", ".shp", ".fgb", ".json")
+_SINGLE = {"vectorise": ("OUT",), "evaluate": ("REFERENCE",)}
+"""Parameters that are one value in Processing and a list for the command."""
 ALGORITHMS = {
     "run": "segment",
     "vectorise": "vectorise",
@@ -43,6 +45,9 @@ def as_python(job: Job) -> str:
         left, bottom, right, top = corners
         del values["AOI"]
         values["EXTENT"] = f"{left},{right},{bottom},{top}"
+    for name in _SINGLE.get(job.command, ()):
+        if isinstance(values.get(name), list) and len(values[name]) == 1:
+            values[name] = values[name][0]
     lines = "".join(f"        {name!r}: {value!r},\n" for name, value in values.items())
     return (
         "import processing\n\n"

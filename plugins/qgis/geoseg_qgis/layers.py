@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsMapLayer,
+    QgsProcessingContext,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 
 from .engine import EngineError
 from .settings import data_folder
@@ -25,10 +30,13 @@ __all__ = [
     "absolute",
     "add_results",
     "apply_confidence_style",
+    "area_file",
     "is_web",
+    "layer_source",
     "polygon_file",
     "raster_source",
     "result_layers",
+    "result_style",
 ]
 
 STYLES = Path(__file__).parent / "styles"
@@ -41,6 +49,16 @@ def is_web(layer: QgsMapLayer | None) -> bool:
         and layer.dataProvider() is not None
         and layer.dataProvider().name() != "gdal"
     )
+
+
+def layer_source(layer: QgsMapLayer) -> str:
+    """Return a layer's file or address without what QGIS writes behind it."""
+    source = str(layer.source())
+    parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), source)
+    names = ("vsiPrefix", "path", "vsiSuffix")
+    found = "".join(str(parts.get(name) or "") for name in names)
+    # A part of a file ("GPKG:file:table") is not put together again.
+    return found if found and source.startswith(found) else source.split("|", maxsplit=1)[0]
 
 
 def raster_source(layer: QgsRasterLayer | None) -> str:
@@ -64,7 +82,7 @@ def raster_source(layer: QgsRasterLayer | None) -> str:
             tr("Export it to a GeoTIFF first; the geoseg panel does so by itself."),
         )
     # "file.tif|option:X=Y" is QGIS' way of writing open options.
-    source = absolute(layer.source().split("|")[0])
+    source = absolute(layer_source(layer))
     # To look into a file on a server would make the interface wait.
     local = layer.crs().isValid() and Path(source).is_file()
     return _with_crs(source, layer.crs()) if local else source
@@ -96,15 +114,51 @@ def polygon_file(
         EngineError: The copy cannot be written.
     """
     source = layer.source()
-    path = source.split("|")[0]
+    path = layer_source(layer)
     whole = not layer.subsetString() and not selected and not layer.isEditable()
-    if layer.providerType() == "ogr" and whole and "|" not in source and Path(path).is_file():
+    if layer.providerType() == "ogr" and whole and source == path and Path(path).is_file():
         return absolute(path)
+    target = folder / f"{name}.gpkg"
+    _write_polygons(layer, target, name, selected=selected)
+    return str(target)
+
+
+def area_file(layer: QgsVectorLayer, folder: Path) -> str:
+    """Return a file with the polygons of a layer; the same polygons give the same file.
+
+    Raises:
+        EngineError: The layer is empty, or the copy cannot be written.
+    """
+    shapes = sorted(
+        bytes(feature.geometry().asWkb())
+        for feature in layer.getFeatures()
+        if feature.hasGeometry() and not feature.geometry().isEmpty()
+    )
+    if not shapes:
+        raise EngineError(
+            tr("The polygon layer is empty"), tr("Choose another layer, or clear its filter.")
+        )
+    source = layer.source()
+    whole = not layer.subsetString() and not layer.isEditable() and source == layer_source(layer)
+    if layer.providerType() == "ogr" and whole and Path(source).is_file():
+        return absolute(source)
+    text = b"".join((layer.crs().toWkt().encode(), *shapes))
+    target = folder / f"layer-{hashlib.sha256(text).hexdigest()[:12]}.gpkg"
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{target.stem}.part.gpkg"
+        _write_polygons(layer, part, "aoi")
+        os.replace(part, target)
+    return str(target)
+
+
+def _write_polygons(
+    layer: QgsVectorLayer, target: Path, name: str, *, selected: bool = False
+) -> None:
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = name
     options.onlySelectedFeatures = selected
-    target = folder / f"{name}.gpkg"
     code, message, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
         layer, str(target), QgsCoordinateTransformContext(), options
     )
@@ -113,7 +167,6 @@ def polygon_file(
             tr("The area cannot be written to {file}: {text}").format(file=target, text=message),
             tr("Free space on that disk, or check who may write there."),
         )
-    return str(target)
 
 
 def result_layers(files: dict[str, Any]) -> list[QgsMapLayer]:
@@ -136,6 +189,36 @@ def result_layers(files: dict[str, Any]) -> list[QgsMapLayer]:
 def apply_confidence_style(layer: QgsRasterLayer) -> None:
     """Colour a confidence raster: bright where the model is sure, dark where it guesses."""
     layer.loadNamedStyle(str(STYLES / "confidence.qml"))
+
+
+class _ResultStyle(QgsProcessingLayerPostProcessorInterface):
+    """Gives a result of Processing its style once it is open."""
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: Any
+    ) -> None:
+        """Colour confidence by the plugin's style, polygons by the file's own."""
+        del context, feedback
+        if isinstance(layer, QgsRasterLayer):
+            apply_confidence_style(layer)
+        elif layer is not None:
+            layer.loadDefaultStyle()
+
+
+_styles: list[_ResultStyle] = []
+"""They live longer than the algorithm: QGIS asks for them when it is gone."""
+
+
+def result_style() -> QgsProcessingLayerPostProcessorInterface:
+    """Return what styles one layer of Processing, a new one for each.
+
+    The context deletes it, once for every layer; until then its Python half must stay.
+    """
+    _styles[:] = [style for style in _styles if not sip.isdeleted(style)]
+    style = _ResultStyle()
+    sip.transferto(style, None)
+    _styles.append(style)
+    return style
 
 
 def add_results(files: dict[str, Any], title: str, *, beside: str = "") -> list[QgsMapLayer]:

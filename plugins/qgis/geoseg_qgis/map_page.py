@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ from .area_box import AreaBox
 from .asking import Ask, describe
 from .engine import EngineError, Failure
 from .estimate import judged
-from .export import ExportTask, export_size
+from .export import ExportTask, export_size, free_target
 from .history import free_folder
 from .labels import in_panel_words
-from .layers import is_web, raster_source
+from .layers import is_web, layer_source, raster_source
 from .machine import writable
 from .model_box import ModelBox
 from .options import command_line
@@ -73,6 +74,9 @@ class MapPage(QWidget):
         self._ready = False
         self._running = False
         self._refused = False
+        self._restoring = False
+        self._kept: dict[str, Any] = {}
+        """The choices that are kept in the project, or that nobody has made yet."""
         self._export: ExportTask | None = None
         self._taken: dict[str, Any] = {}
         self.asking = Ask(self)
@@ -91,7 +95,6 @@ class MapPage(QWidget):
         self._lay_out()
         self._connect()
         self.restore()
-        self._layer_changed()
 
     # Parts ---------------------------------------------------------------------------------
 
@@ -186,6 +189,9 @@ class MapPage(QWidget):
         self.where.currentIndexChanged.connect(lambda _: self._changed())
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self._stop)
+        self.layers.activated.connect(lambda _: self._remember(chosen=True))
+        self.model.chosen.connect(lambda: self._remember(chosen=True))
+        QgsProject.instance().cleared.connect(self.restore)
         QgsProject.instance().readProject.connect(self._project_read)
 
     def dragEnterEvent(self, event: Any) -> None:
@@ -222,6 +228,8 @@ class MapPage(QWidget):
         self.web_row.setVisible(web)
         if web and self.area.mode() == "layer":
             # A whole web layer may be the whole earth.
+            if self._kept.get("area") == "layer":
+                self._kept["area"] = "view"
             self.area.choose("view")
         self.layer_note.tell(_facts(layer) if layer is not None else "")
         self._changed()
@@ -231,13 +239,16 @@ class MapPage(QWidget):
     def out_folder(self) -> Path | None:
         """Return where the result goes: the user's choice, or a new folder beside the scene."""
         chosen = self.out.filePath().strip()
-        if chosen:
-            return Path(chosen)
         layer = self.layer()
+        if chosen:
+            path = Path(chosen)
+            with suppress(RuntimeError):  # no such user
+                path = path.expanduser()
+            return path if path.is_absolute() else self._parent_folder(_scene(layer)) / path
         if layer is None:
             return None
         name = re.sub(r"[^\w.-]+", "_", layer.name()).strip("_") or "scene"
-        path = Path(layer.source().split("|")[0])
+        path = _scene(layer)
         if not is_web(layer) and path.is_file():
             name = path.stem
         return free_folder(self._parent_folder(path), f"{name}_geoseg", self._taken)
@@ -262,7 +273,7 @@ class MapPage(QWidget):
         self.out.lineEdit().setPlaceholderText(shown)
         self.out.setToolTip(str(out or ""))
         layer = self.layer()
-        source = Path(layer.source().split("|")[0]) if layer is not None else Path()
+        source = _scene(layer)
         elsewhere = (
             out is not None
             and not self.out.filePath()
@@ -358,7 +369,7 @@ class MapPage(QWidget):
         """Show what is in the way; there is no Run before it is mended."""
         self.estimate.tell("")
         layer = self.layer()
-        source = layer.source().split("|")[0] if layer is not None else ""
+        source = layer_source(layer) if layer is not None else ""
         words = Failure(
             in_panel_words(failure.message, source), in_panel_words(failure.hint, source)
         )
@@ -370,6 +381,7 @@ class MapPage(QWidget):
 
     def run(self) -> None:
         """Start, after exporting where the layer is no file."""
+        self._remember(chosen=True)
         layer = self.layer()
         try:
             if layer is not None and is_web(layer):
@@ -395,7 +407,7 @@ class MapPage(QWidget):
 
     def _begin_export(self, layer: QgsRasterLayer) -> None:
         out = self.out_folder() or data_folder()
-        target = out.parent / f"{out.name.replace('_geoseg', '')}.tif"
+        target = free_target(out.parent, out.name.replace("_geoseg", ""))
         extent = self.area.extent(layer)
         self._export = ExportTask(layer, extent, self.resolution.value(), target)
         self._export.done.connect(self._exported)
@@ -456,20 +468,23 @@ class MapPage(QWidget):
 
     # The project ---------------------------------------------------------------------------
 
-    def _remember(self) -> None:
-        """Keep what is chosen in the project; an unchanged choice does not make it unsaved."""
-        layer = self.layer()
-        if layer is None:
-            return
-        record = {
-            "layer": layer.id(),
-            "model": self.model.value(),
+    def _choices(self) -> dict[str, Any]:
+        """Return what only the user changes."""
+        return {
             "area": self.area.mode(),
             "out": self.out.filePath(),
             "where": self.where.currentData(),
             "resolution_m": self.resolution.value(),
             "options": self.options.values(),
         }
+
+    def _remember(self, *, chosen: bool = False) -> None:
+        """Keep what is chosen in the project; what nobody chose does not make it unsaved."""
+        layer, choices = self.layer(), self._choices()
+        if layer is None or self._restoring or (not chosen and choices == self._kept):
+            return
+        self._kept = choices
+        record = {"layer": layer.id(), "model": self.model.value(), **choices}
         text = json.dumps(record, ensure_ascii=False, sort_keys=True)
         project = QgsProject.instance()
         if project.readEntry("geoseg", _ENTRY, "")[0] != text:
@@ -477,21 +492,28 @@ class MapPage(QWidget):
 
     def _project_read(self, *_: Any) -> None:
         self.restore()
-        self._layer_changed()
 
     def restore(self) -> None:
-        """Show what the project remembers."""
+        """Show what the project remembers, or how everything is at first."""
         text, found = QgsProject.instance().readEntry("geoseg", _ENTRY, "")
         try:
             record = json.loads(text) if found and text else {}
         except ValueError:
             record = {}
-        if not record:
-            return
+        self._restoring = True
+        try:
+            self._show_record(record if isinstance(record, dict) else {})
+            self._kept = self._choices()
+            self._layer_changed()
+        finally:
+            self._restoring = False
+
+    def _show_record(self, record: dict[str, Any]) -> None:
         layer = QgsProject.instance().mapLayer(str(record.get("layer", "")))
         if layer is not None:
             self.layers.setLayer(layer)
         self.model.choose(str(record.get("model", "")))
+        self.area.choose("layer")
         self.area.choose(str(record.get("area", "layer")))
         self.out.setFilePath(str(record.get("out", "")))
         self.where.setCurrentIndex(max(0, self.where.findData(record.get("where", "here"))))
@@ -505,7 +527,13 @@ class MapPage(QWidget):
         if self._export is not None:
             self._export.cancel()
         self.area.leave()
+        QgsProject.instance().cleared.disconnect(self.restore)
         QgsProject.instance().readProject.disconnect(self._project_read)
+
+
+def _scene(layer: QgsRasterLayer | None) -> Path:
+    """Return the file of a layer; a path that is no file where it has none."""
+    return Path(layer_source(layer)).absolute() if layer is not None else Path()
 
 
 def _facts(layer: QgsRasterLayer) -> str:

@@ -34,6 +34,8 @@ _FOLDERS = "model_folders"
 class ModelBox(QGroupBox):
     """The chosen model, and what its card says."""
 
+    chosen = pyqtSignal()
+    """The user chose, which is not always another model."""
     changed = pyqtSignal()
     """Another model is chosen."""
 
@@ -74,6 +76,7 @@ class ModelBox(QGroupBox):
         layout.addWidget(self.legend)
         layout.addWidget(self.problem)
         self.combo.currentIndexChanged.connect(self._show)
+        self.combo.activated.connect(lambda _: self.chosen.emit())
 
     # Choosing ------------------------------------------------------------------------------
 
@@ -142,6 +145,7 @@ class ModelBox(QGroupBox):
         Settings().set(_FOLDERS, "\n".join(kept))
         self._add(value, card)
         self.combo.setCurrentIndex(self.combo.findData(value))
+        self.chosen.emit()
 
     @staticmethod
     def _folders() -> list[str]:

@@ -40,6 +40,10 @@ class GeosegProvider(QgsProcessingProvider):
         for algorithm in (Segment, Vectorise, Evaluate, Train, ModelInfo):
             self.addAlgorithm(algorithm())
 
+    def supportsNonFileBasedOutput(self) -> bool:
+        """Tell that the engine writes files only: no layer in memory, no database."""
+        return False
+
     def supportedOutputVectorLayerExtensions(self) -> list[str]:
         """Return the endings that the engine writes."""
         return ["gpkg", "fgb", "geojson", "parquet"]

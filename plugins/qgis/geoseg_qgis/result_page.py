@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class ResultPage(QWidget):
         self, title: str, finished: dict[str, Any], colours: dict[int, str], report: Path
     ) -> None:
         """Show a finished run."""
-        self.title.setText(f"<b>{title}</b>")
+        self.title.setText(f"<b>{escape(title)}</b>")
         self._report, self._out = str(report), str(finished.get("out", ""))
         rows = finished.get("classes", [])
         self.table.setRowCount(len(rows))

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,9 @@ class Runs(QObject):
         for key, run in list(self.active.items()):
             over = run.follower.is_over()
             for event in run.follower.poll():
-                self._take(run, event)
+                # An event of another engine may look otherwise; those after it still count.
+                with suppress(KeyError, TypeError, ValueError, OSError):
+                    self._take(run, event)
             if over:
                 del self.active[key]
                 self._end(run)
@@ -193,8 +196,8 @@ class Runs(QObject):
 
     def _end(self, run: Run) -> None:
         state, failure = run.follower.verdict()
-        if run.job.where == "batch" and state == State.DONE:
-            state = State.SUBMITTED
+        if run.job.where == "batch" and (state == State.DONE or _was_handed_over(run)):
+            state, failure = State.SUBMITTED, None
         try:
             run.job = job_store().with_state(run.job, state)
         except EngineError as error:
@@ -233,6 +236,11 @@ class Runs(QObject):
             found = finished_elsewhere(job)
             if found is not None:
                 self._seen[job.folder.name] = found
+
+
+def _was_handed_over(run: Run) -> bool:
+    """Tell whether a batch command ended while no QGIS looked: nobody knows its code."""
+    return run.follower.child is None and not run.follower.last
 
 
 def finished_elsewhere(job: Job) -> dict[str, Any] | None:

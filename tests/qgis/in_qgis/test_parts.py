@@ -96,13 +96,17 @@ def test_a_server_that_gives_no_picture_is_told_in_one_sentence(
     QgsProject.instance().addMapLayer(layer)
     iface.canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
     iface.canvas.setExtent(QgsRectangle(1289000, 6130000, 1289100, 6130100))
+    own = tmp_path / "geoseg" / "gone.tif"
+    own.parent.mkdir()
+    own.write_bytes(b"the user's own")
     dock = make_dock()
     page = dock.map_page
     until(page.run_button.isEnabled)
     page.run_button.click()
     until(iface.messages, 120)
     assert "The web layer cannot be exported" in iface.messages()[0]
-    assert not (tmp_path / "geoseg" / "gone.tif").exists()
+    assert own.read_bytes() == b"the user's own"
+    assert list(own.parent.iterdir()) == [own]
     assert page.run_button.isVisibleTo(page)
 
 
@@ -178,6 +182,67 @@ def test_nothing_drawn_yet_is_said(make_dock, town):
     assert "No area is drawn" in dock.map_page.problem.text()
 
 
+def test_a_typed_folder_lies_beside_the_scene(make_dock, town):
+    add_raster(town)
+    page = make_dock().map_page
+    page.out.setFilePath("my result")
+    assert page.out_folder() == town.parent / "my result"
+    page.out.setFilePath("~/my result")
+    assert page.out_folder() == Path.home() / "my result"
+
+
+def test_a_path_may_hold_a_bar(qgis_app, settings, tmp_path, monkeypatch):
+    from geoseg_qgis.layers import raster_source
+    from qgis.core import QgsRasterLayer
+
+    path = write_scene(tmp_path / "a|b.tif")
+    assert raster_source(QgsRasterLayer(str(path), "a", "gdal")) == str(path)
+    options = QgsRasterLayer(f"{path}|option:NUM_THREADS=1", "a", "gdal")
+    assert raster_source(options) == str(path)
+    monkeypatch.chdir(tmp_path)
+    assert raster_source(QgsRasterLayer("a|b.tif", "a", "gdal")) == str(path)
+
+
+def test_a_layer_s_area_stays_as_it_was_for_a_run_that_goes_on(qgis_app, tmp_path):
+    from geoseg_qgis.engine import EngineError
+    from geoseg_qgis.layers import area_file
+    from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32632", "areas", "memory")
+    with pytest.raises(EngineError, match="polygon layer is empty"):
+        area_file(layer, tmp_path)
+    files = []
+    for edge in (10, 20):
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(0, 0, edge, edge)))
+        layer.dataProvider().addFeature(feature)
+        files += [area_file(layer, tmp_path)] * 2
+        assert area_file(layer, tmp_path) == files[-1]
+    assert len(set(files)) == 2
+    assert sorted(map(str, tmp_path.iterdir())) == sorted(set(files))
+    assert QgsVectorLayer(files[0], "a", "ogr").featureCount() == 1
+
+
+def test_an_area_beyond_the_world_is_told_in_one_sentence(make_dock, iface, town, tmp_path):
+    from geoseg_qgis.area import geojson_area
+    from geoseg_qgis.engine import EngineError
+    from geoseg_qgis.export import in_crs
+    from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsRectangle
+
+    layer = add_raster(town)
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    area = make_dock().map_page.area
+    iface.canvas.setDestinationCrs(degrees)
+    iface.canvas.setExtent(QgsRectangle(-400, -300, 400, 300))
+    area.choose("view")
+    assert area.extent(layer) == layer.extent()
+    with pytest.raises(EngineError, match="reaches beyond"):
+        in_crs(QgsRectangle(1e9, 1e9, 1e10, 1e10), layer.crs(), degrees)
+    far = QgsGeometry.fromRect(QgsRectangle(-1e12, -1e12, 1e12, 1e12))
+    with pytest.raises(EngineError, match="reaches beyond"):
+        geojson_area(far, layer.crs(), tmp_path / "areas")
+
+
 # Models ---------------------------------------------------------------------------------------
 
 
@@ -233,6 +298,32 @@ def test_the_project_remembers_the_panel(make_dock, town, tmp_path):
     assert page.layer().name() == "town"
 
 
+def test_a_new_project_begins_with_the_defaults(make_dock, town, tmp_path):
+    from qgis.core import QgsProject
+
+    add_raster(town)
+    page = make_dock().map_page
+    page.options.set_values({"OVERWRITE": True})
+    page.out.setFilePath(str(tmp_path / "first"))
+    page.where.setCurrentIndex(2)
+    QgsProject.instance().clear()
+    assert page.options.values() == {}
+    assert (page.out.filePath(), page.where.currentData()) == ("", "here")
+
+
+def test_the_open_panel_does_not_make_a_project_unsaved(make_dock, iface, town, tmp_path):
+    from qgis.core import QgsProject
+
+    iface.setActiveLayer(add_raster(town))
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "untouched.qgz"))
+    page = make_dock().map_page
+    assert page.layer() is not None
+    assert not project.isDirty()
+    page.out.setFilePath(str(tmp_path / "chosen"))
+    assert project.isDirty()
+
+
 def test_history_repeats_and_passes_on(make_dock, town, qgis_app):
     from qgis.PyQt.QtGui import QGuiApplication
 
@@ -259,6 +350,16 @@ def test_history_repeats_and_passes_on(make_dock, town, qgis_app):
     dock.result_page.table.setRowCount(0)
     page.buttons["load"].click()
     assert dock.result_page.table.rowCount() == 5
+
+
+def test_a_job_that_never_began_is_not_run_again(make_dock, iface, settings):
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, [], program="x", title="half a job")
+    dock = make_dock()
+    dock._again(job)
+    assert not dock.runs.active
+    assert "half a job cannot be run again now" in iface.messages()[0]
 
 
 # Elsewhere and later --------------------------------------------------------------------------
@@ -288,6 +389,40 @@ def test_a_batch_command_takes_the_job_and_the_map_comes_back(
 
     subprocess.run(words, check=True, capture_output=True)  # the night
     until(lambda: dock.result_page.table.rowCount() == 5, 30)
+
+
+def test_a_job_that_was_handed_over_while_qgis_was_away_still_waits(settings, qgis_app):
+    from geoseg_qgis.runs import Run, Runs
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, ["run"], program="x", title="t", where="batch")
+    runs, told = Runs(), []
+    runs.ended.connect(lambda run, failure: told.append((run.job.state, failure)))
+    runs._end(Run(job, None))
+    assert told == [("submitted", None)]
+    runs.leave()
+
+
+def test_an_event_that_is_not_understood_hides_no_later_one(settings, qgis_app):
+    from geoseg_qgis.runs import Run, Runs
+    from geoseg_qgis.settings import job_store
+
+    job = job_store().create("run", {}, ["run"], program="x", title="t")
+    events = [{"event": "progress", "done": "x"}, {"event": "plan"}, {"event": "finished", "a": 1}]
+    job.events.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
+    runs, run = Runs(), Run(job, None)
+    runs.active["t"] = run
+    runs._look()
+    assert run.finished == events[-1]
+    runs.leave()
+
+
+def test_a_title_is_text(qgis_app, tmp_path):
+    from geoseg_qgis.result_page import ResultPage
+
+    page = ResultPage()
+    page.show_result("a<b>&c", {}, {}, tmp_path / "report.html")
+    assert page.title.text() == "<b>a&lt;b&gt;&amp;c</b>"
 
 
 def test_a_scheduler_address_is_handed_over_or_refused(make_dock, iface, settings, town):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -171,7 +172,12 @@ def test_errors_are_one_sentence_with_the_engine_s_advice(process, mapped):
 
 def test_from_python_with_styled_layers_to_load(provider, settings, engine, tmp_path, iface):
     import processing
-    from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject
+    from qgis.core import (
+        QgsProcessingContext,
+        QgsProcessingFeedback,
+        QgsProcessingUtils,
+        QgsProject,
+    )
 
     settings.set("engine", str(engine))
     layer = add_raster(SAMPLES / "town.tif", "층 이름 with blanks")
@@ -188,6 +194,38 @@ def test_from_python_with_styled_layers_to_load(provider, settings, engine, tmp_
     assert max(seen) >= 99
     names = {d.name for d in context.layersToLoadOnCompletion().values()}
     assert names == {"Classes", "Confidence", "Polygons"}
+    gc.collect()
+    renderers = {}
+    for path, details in context.layersToLoadOnCompletion().items():
+        shown = QgsProcessingUtils.mapLayerFromString(path, context)
+        if details.postProcessor() is not None:
+            details.postProcessor().postProcessLayer(shown, context, feedback)
+        renderers[details.name] = shown.renderer().type()
+    assert renderers == {
+        "Classes": "paletted", "Confidence": "singlebandpseudocolor",
+        "Polygons": "categorizedSymbol",
+    }  # fmt: skip
+
+
+def test_values_that_fail_leave_no_job(provider, settings, engine, tmp_path):
+    import processing
+    from geoseg_qgis.settings import job_store
+    from qgis.core import NULL, QgsProcessingException
+
+    settings.set("engine", str(engine))
+    scene = str(SAMPLES / "town.tif")
+    parameters = {"SCENE": scene, "EXTENT": "5,5,5,5", "OUT": str(tmp_path / "out")}
+    with pytest.raises(QgsProcessingException, match="area of interest is empty"):
+        processing.run("geoseg:segment", parameters)
+    assert job_store().all() == []
+    algorithm = provider.algorithm("segment").create()
+    from geoseg_qgis.options import load_command
+    from qgis.core import QgsProcessingContext
+
+    for option in load_command("run").options:
+        if option.kind in {"integer", "number", "text"} and algorithm.typed(option.name) is None:
+            value = algorithm._plain_value(option, {option.name: NULL}, QgsProcessingContext())
+            assert value == option.default, option.name
 
 
 def test_cancelled_in_the_middle_and_repeated(provider, settings, engine, tmp_path, qgis_app):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qgis.core import (
+    NULL,
     QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -139,8 +140,13 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 title=self.title(),
                 where="processing",
             )
-            values = self._values(parameters, context, job.folder)
-            line = command_line(self.command, values)
+            try:
+                values = self._values(parameters, context, job.folder)
+                line = command_line(self.command, values)
+            except Exception:
+                # Nothing was called: there is nothing to repeat.
+                store.remove(job)
+                raise
             job = store.save(
                 replace(
                     job, values=_jsonable(values), arguments=line, title=self._job_title(values)
@@ -183,7 +189,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 return [c for c in self.parameterAsEnumStrings(parameters, name, context) if c]
             return self.parameterAsEnumString(parameters, name, context)
         given = parameters.get(name)
-        if given is None or given == "":
+        if given in (None, NULL, ""):
             return option.default
         if option.kind == "integer":
             return self.parameterAsInt(parameters, name, context)

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputFile,
     QgsProcessingOutputRasterLayer,
     QgsProcessingOutputVectorLayer,
@@ -25,7 +23,7 @@ from qgis.core import (
 
 from ..engine import EngineError
 from ..labels import label
-from ..layers import absolute, apply_confidence_style, raster_source
+from ..layers import absolute, raster_source, result_style
 from ..text import tr
 from .base import EngineAlgorithm, crs_text, folder_of
 
@@ -134,8 +132,7 @@ class Segment(EngineAlgorithm):
         return {"OUT": values["OUT"], "RECORD": files.get("run"), **found}
 
     def _show(self, found: dict[str, Any], context: QgsProcessingContext) -> None:
-        """Ask for the layers to be opened; classes and polygons bring their own styles."""
-        self._styling = _ConfidenceStyle()
+        """Ask for the layers to be opened, with their styles; classes.qml is found by QGIS."""
         names = {
             "CONFIDENCE_RASTER": tr("Confidence"),
             "CLASSES": tr("Classes"),
@@ -148,17 +145,6 @@ class Segment(EngineAlgorithm):
                 continue
             kind = hints.Vector if output == "POLYGONS" else hints.Raster
             details = QgsProcessingContext.LayerDetails(name, context.project(), output, kind)
-            if output == "CONFIDENCE_RASTER":
-                details.setPostProcessor(self._styling)
+            if output != "CLASSES":
+                details.setPostProcessor(result_style())
             context.addLayerToLoadOnCompletion(path, details)
-
-
-class _ConfidenceStyle(QgsProcessingLayerPostProcessorInterface):
-    """Colours the confidence raster once it is open."""
-
-    def postProcessLayer(
-        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: Any
-    ) -> None:
-        """Apply the style that comes with the plugin."""
-        del context, feedback
-        apply_confidence_style(layer)

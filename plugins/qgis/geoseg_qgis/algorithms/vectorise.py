@@ -15,7 +15,7 @@ from qgis.core import (
 )
 
 from ..labels import label
-from ..layers import raster_source
+from ..layers import raster_source, result_style
 from ..text import tr
 from .base import EngineAlgorithm, crs_text, folder_of
 
@@ -74,5 +74,8 @@ class Vectorise(EngineAlgorithm):
         self, events: list[dict[str, Any]], values: dict[str, Any], context: QgsProcessingContext
     ) -> dict[str, Any]:
         """Return the file, which brings its style along where it is a GeoPackage."""
-        del events, context
-        return {"OUT": values["OUT"][0]}
+        del events
+        out = values["OUT"][0]
+        if context.willLoadLayerOnCompletion(out):
+            context.layerToLoadOnCompletionDetails(out).setPostProcessor(result_style())
+        return {"OUT": out}

@@ -284,6 +284,14 @@
    <translation>끝날 때까지 기다리거나 먼저 멈추십시오.</translation>
   </message>
   <message>
+   <source>{title} cannot be run again now</source>
+   <translation>{title}: 지금은 다시 실행할 수 없습니다</translation>
+  </message>
+  <message>
+   <source>Wait until it has ended, or begin anew on the Map page.</source>
+   <translation>끝날 때까지 기다리거나 지도 쪽에서 새로 시작하십시오.</translation>
+  </message>
+  <message>
    <source>Show log</source>
    <translation>로그 보기</translation>
   </message>
@@ -342,6 +350,14 @@
   <message>
    <source>Put {command} into it, as in: sbatch --wrap {command}</source>
    <translation>{command}를 넣으십시오. 예: sbatch --wrap {command}</translation>
+  </message>
+  <message>
+   <source>The batch command has a placeholder inside other quotation marks</source>
+   <translation>배치 명령의 자리표시자가 다른 따옴표 안에 있습니다</translation>
+  </message>
+  <message>
+   <source>Write it without them, as in: sbatch --wrap {command}</source>
+   <translation>따옴표 없이 쓰십시오. 예: sbatch --wrap {command}</translation>
   </message>
   <message>
    <source>Environment of its own</source>
@@ -666,6 +682,14 @@
   <message>
    <source>Try a smaller area or larger pixels, or look at the layer's address.</source>
    <translation>더 작은 영역이나 더 큰 픽셀로 해 보거나 레이어의 주소를 확인하십시오.</translation>
+  </message>
+  <message>
+   <source>The area reaches beyond what the layer's coordinate system can show</source>
+   <translation>영역이 레이어 좌표계가 나타낼 수 있는 범위를 벗어납니다</translation>
+  </message>
+  <message>
+   <source>Zoom to the layer, or choose a smaller area.</source>
+   <translation>레이어로 확대하거나 더 작은 영역을 고르십시오.</translation>
   </message>
   <message>
    <source>waiting</source>
@@ -1046,6 +1070,14 @@
   <message>
    <source>Export it to a GeoTIFF first; the geoseg panel does so by itself.</source>
    <translation>먼저 GeoTIFF로 내보내십시오. geoseg 패널은 스스로 합니다.</translation>
+  </message>
+  <message>
+   <source>The polygon layer is empty</source>
+   <translation>폴리곤 레이어가 비어 있습니다</translation>
+  </message>
+  <message>
+   <source>Choose another layer, or clear its filter.</source>
+   <translation>다른 레이어를 고르거나 필터를 지우십시오.</translation>
   </message>
   <message>
    <source>The area cannot be written to {file}: {text}</source>
