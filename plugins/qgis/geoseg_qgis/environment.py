@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,13 +202,10 @@ def remove(folder: Path) -> None:
             tr("{folder} was not made by this plugin and is left alone").format(folder=folder),
             tr("Delete it yourself if nobody needs it."),
         )
+    # Some gigabytes take a while to delete, and the interface must not wait for them.
+    gone = folder.with_name(f".{folder.name}.removed-{time.time_ns()}")
     try:
-        # The marker goes last: a half-removed folder is still known as ours.
-        for entry in folder.iterdir():
-            if entry.name == _MARKER:
-                continue
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        shutil.rmtree(folder)
+        folder.rename(gone)
     except OSError as error:
         raise EngineError(
             tr("{folder} cannot be deleted: {text}").format(
@@ -215,6 +213,14 @@ def remove(folder: Path) -> None:
             ),
             tr("End running jobs first."),
         ) from error
+    left = list(folder.parent.glob(f".{folder.name}.removed-*"))
+    threading.Thread(target=_delete, args=(left,), name="geoseg-remove", daemon=True).start()
+
+
+def _delete(folders: list[Path]) -> None:
+    """Delete folders, also those that an earlier session did not get to the end of."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Installer:
