@@ -186,7 +186,7 @@ def main() -> None:
                         address = f"{url}/{path.name}" if source == "remote" else path
                         found = command(
                             "-m", "geoseg", "bench", address, "--model", place, "--gsd", "1",
-                            "--precision", precision, "--limit-seconds", "6", "--json",
+                            "--precision", precision, "--limit-seconds", "4", "--json",
                         )  # fmt: skip
                         rows.append({"model": model, "source": source, **found})
                         show(rows[-1])
