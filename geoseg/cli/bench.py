@@ -16,8 +16,8 @@ from geoseg.cli.options import (
     expert_options,
     json_option,
     model_option,
-    number_pair,
     overwrite_option,
+    pixel_options,
     scene_argument,
     verbosity_options,
 )
@@ -44,19 +44,7 @@ Examples:
 )
 @model_option
 @bands_option
-@click.option(
-    "--gsd",
-    "gsd_m",
-    type=float,
-    metavar="METRES",
-    help="Pixel size to assume instead of the file's own.",
-)
-@click.option(
-    "--value-range",
-    callback=number_pair,
-    metavar="MIN,MAX",
-    help="Scene values that stand for the ends of the model's range.",
-)
+@pixel_options
 @click.option(
     "--limit-seconds",
     type=click.FloatRange(0.1, 600),

@@ -13,7 +13,7 @@ from geoseg.cli.options import (
     errors_as_events,
     json_option,
     model_option,
-    number_pair,
+    pixel_options,
     scene_argument,
     verbosity_options,
 )
@@ -43,19 +43,7 @@ answer, not an error: the exit code is 0.
 @scene_argument
 @model_option
 @bands_option
-@click.option(
-    "--gsd",
-    "gsd_m",
-    type=float,
-    metavar="METRES",
-    help="Pixel size to assume instead of the file's own.",
-)
-@click.option(
-    "--value-range",
-    callback=number_pair,
-    metavar="MIN,MAX",
-    help="Scene values that stand for the ends of the model's range.",
-)
+@pixel_options
 @click.option(
     "--nodata",
     type=float,

@@ -168,12 +168,34 @@ def device_options(command: Command) -> Command:
         help="Number format; auto uses bf16 where the device computes in it and the model's "
         "card says that it does not change the map.",
     )(command)
+    return device_option(command)
+
+
+def device_option(command: Command) -> Command:
+    """Add ``--device``."""
     return click.option(
         "--device",
         default="auto",
         show_default=True,
         metavar="auto|cpu|cuda[:N]|mps",
         help="Where the network runs.",
+    )(command)
+
+
+def pixel_options(command: Command) -> Command:
+    """Add ``--gsd`` and ``--value-range``, which say what the file does not."""
+    command = click.option(
+        "--value-range",
+        callback=number_pair,
+        metavar="MIN,MAX",
+        help="Scene values that stand for the ends of the model's range.",
+    )(command)
+    return click.option(
+        "--gsd",
+        "gsd_m",
+        type=float,
+        metavar="METRES",
+        help="Pixel size to assume instead of the file's own.",
     )(command)
 
 

@@ -17,8 +17,8 @@ from geoseg.cli.options import (
     expert_options,
     json_option,
     model_option,
-    number_pair,
     overwrite_option,
+    pixel_options,
     polygon_options,
     scene_argument,
     verbosity_options,
@@ -79,19 +79,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     help="Write seams.tif and one number: where and how much overlapping windows "
     "disagree. Costs extra windows around every block.",
 )
-@click.option(
-    "--gsd",
-    "gsd_m",
-    type=float,
-    metavar="METRES",
-    help="Pixel size to assume instead of the file's own.",
-)
-@click.option(
-    "--value-range",
-    callback=number_pair,
-    metavar="MIN,MAX",
-    help="Scene values that stand for the ends of the model's range.",
-)
+@pixel_options
 @click.option(
     "--nodata",
     type=float,

@@ -8,6 +8,7 @@ import click
 
 from geoseg.cli.options import (
     configure_logging,
+    device_option,
     echo_json,
     errors_as_events,
     json_option,
@@ -28,13 +29,7 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @model_option
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N]|mps",
-    help="Where the network runs.",
-)
+@device_option
 @click.option("--forget", is_flag=True, help="Remove what was measured instead.")
 @json_option
 @verbosity_options

@@ -10,15 +10,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from geoseg.errors import ModelError, OutOfDeviceMemoryError
+from geoseg.errors import ModelError
+from geoseg.model.predictor import program_error
 
 __all__ = ["compile_program"]
 
 _LONGEST_TEXT: Final = 200
 _NO_MEMORY: Final = ("failed to allocate", "bad_alloc", "not enough memory")
 _ERRORS_ONLY: Final = 3
-# onnxruntime raises classes of its own that share no base but this one.
-_ERRORS: Final = (Exception,)
 
 
 def compile_program(
@@ -44,27 +43,18 @@ def compile_program(
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    except _ERRORS as error:
+    except Exception as error:  # its own classes share no other base
         msg = f"ONNX Runtime cannot read {path}: {_text(error)}"
         raise ModelError(msg, hint="Make the folder anew, or use --backend torch.") from error
 
     def run(pixels: NDArray[np.float32]) -> list[NDArray[Any]]:
         try:
             found: list[NDArray[Any]] = session.run(None, {"pixels": pixels})
-        except _ERRORS as error:
-            raise _failure(error, pixels) from error
+        except Exception as error:
+            raise program_error(error, _text(error), pixels, _NO_MEMORY) from error
         return found
 
     return run
-
-
-def _failure(error: Exception, pixels: NDArray[np.float32]) -> Exception:
-    n, _, height, width = pixels.shape
-    if isinstance(error, MemoryError) or any(p in str(error).lower() for p in _NO_MEMORY):
-        msg = f"cpu has no memory left for {n} x {height} x {width} px"
-        return OutOfDeviceMemoryError(msg, hint="Give it smaller windows with --window-px.")
-    msg = f"the network fails on a window of {width} x {height} px: {_text(error)}"
-    return ModelError(msg, hint="It may need larger windows (--window-px), or --backend torch.")
 
 
 def _text(error: Exception) -> str:

@@ -13,7 +13,8 @@ import openvino
 from numpy.typing import NDArray
 from openvino import opset13
 
-from geoseg.errors import ModelError, OutOfDeviceMemoryError
+from geoseg.errors import ModelError
+from geoseg.model.predictor import program_error
 
 __all__ = ["compile_program"]
 
@@ -61,7 +62,7 @@ def compile_program(
             # Outputs are copied: the next call would write into the same memory.
             results = request.infer({0: pixels}, share_inputs=True)
         except RuntimeError as error:
-            raise _failure(error, pixels) from error
+            raise program_error(error, _cause(error), pixels, _NO_MEMORY) from error
         idle.append(request)
         return [results[output] for output in compiled.outputs]
 
@@ -80,15 +81,6 @@ def _prepare_bindings() -> None:
     request = openvino.Core().compile_model(openvino.Model(outputs, [image]), "CPU")
     results = request.create_infer_request().infer({0: np.zeros(1, np.float32)}, share_inputs=True)
     _ = [np.asarray(results[output]) for output in request.outputs]
-
-
-def _failure(error: RuntimeError, pixels: NDArray[np.float32]) -> Exception:
-    n, _, height, width = pixels.shape
-    if any(phrase in str(error).lower() for phrase in _NO_MEMORY):
-        msg = f"cpu has no memory left for {n} x {height} x {width} px"
-        return OutOfDeviceMemoryError(msg, hint="Give it smaller windows with --window-px.")
-    msg = f"the network fails on a window of {width} x {height} px: {_cause(error)}"
-    return ModelError(msg, hint="It may need larger windows (--window-px), or --backend torch.")
 
 
 def _cause(error: Exception) -> str:

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.confidence import CONFIDENCE_STEPS
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, OutOfDeviceMemoryError
 
 __all__ = [
     "LabelBatch",
     "Pixels",
     "Predictor",
     "labels_from_scores",
+    "no_memory_error",
     "not_finite_error",
+    "program_error",
     "quantise",
 ]
 
@@ -70,6 +72,31 @@ def quantise(scores: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Return 0..1 as whole steps 0..250, halves to even."""
     steps: NDArray[np.uint8] = np.rint(np.clip(scores, 0, 1) * CONFIDENCE_STEPS).astype(np.uint8)
     return steps
+
+
+def no_memory_error(device: str, pixels: Pixels) -> OutOfDeviceMemoryError:
+    """Return the error of a device that has no room for a batch (n, band, row, col)."""
+    n, _, height, width = pixels.shape
+    msg = f"{device} has no memory left for {n} x {height} x {width} px"
+    return OutOfDeviceMemoryError(msg, hint="Give it smaller windows with --window-px.")
+
+
+def program_error(
+    error: Exception, what: str, pixels: Pixels, no_memory: tuple[str, ...]
+) -> ModelError | OutOfDeviceMemoryError:
+    """Return the error of a program that does not get through a batch on the CPU.
+
+    Args:
+        error: What the runtime raised.
+        what: The part of its text that is worth showing.
+        pixels: (n, band, row, col).
+        no_memory: Phrases, in lower case, by which the runtime says that memory ran out.
+    """
+    if isinstance(error, MemoryError) or any(p in str(error).lower() for p in no_memory):
+        return no_memory_error("cpu", pixels)
+    height, width = pixels.shape[2:]
+    msg = f"the network fails on a window of {width} x {height} px: {what}"
+    return ModelError(msg, hint="It may need larger windows (--window-px), or --backend torch.")
 
 
 def not_finite_error(precision: str, pixels: Pixels) -> ModelError:

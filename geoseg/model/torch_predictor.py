@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.confidence import CONFIDENCE_STEPS
-from geoseg.errors import GeosegError, ModelError, OutOfDeviceMemoryError
+from geoseg.errors import GeosegError, ModelError
 from geoseg.memory import keep_freed_pages
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device
 from geoseg.model.focus import FocusedUnet, focused
 from geoseg.model.fold import folded
 from geoseg.model.network import load_network
-from geoseg.model.predictor import LabelBatch, Pixels, not_finite_error
+from geoseg.model.predictor import LabelBatch, Pixels, no_memory_error, not_finite_error
 
 __all__ = ["TorchPredictor", "load_predictor"]
 
@@ -152,11 +152,7 @@ class TorchPredictor:
                 if not _is_out_of_memory(error):
                     raise _failure(error, pixels) from error
                 self._free_memory(error)
-                n, _, height, width = pixels.shape
-                msg = f"{self._device} has no memory left for {n} x {height} x {width} px"
-                raise OutOfDeviceMemoryError(
-                    msg, hint="Give it smaller windows with --window-px."
-                ) from error
+                raise no_memory_error(str(self._device), pixels) from error
 
     def _free_memory(self, error: BaseException) -> None:
         """Let go of what the failed pass has allocated."""

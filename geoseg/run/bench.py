@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,7 +26,8 @@ from geoseg.options import RunOptions
 from geoseg.run.engine import load_model
 from geoseg.run.events import Event, Progress
 from geoseg.run.pipeline import RunResult, run
-from geoseg.run.plan import RunPlan, make_plan
+from geoseg.run.plan import RunPlan
+from geoseg.run.tuning import calls_per_second
 
 __all__ = ["BenchReport", "bench"]
 
@@ -129,13 +129,11 @@ def bench(
     clock = _Clock(progress)
     before_s = _process_age_s()
     with _place(options.out) as out:
-        made = replace(options, out=out)
-        result = run(made, clock)
+        result = run(replace(options, out=out), clock)
         peak = peak_memory_bytes()
-        plan = make_plan(replace(made, overwrite=True))
-        device_peak = peak_device_bytes(plan.device)
-        limit = _limit(plan, limit_s)
-    return _report(plan, result, clock, (before_s, peak, device_peak, limit))
+        device_peak = peak_device_bytes(result.plan.device)
+        limit = _limit(result.plan, limit_s)
+    return _report(result, clock, (before_s, peak, device_peak, limit))
 
 
 @contextmanager
@@ -149,11 +147,11 @@ def _place(out: Path | None) -> Iterator[Path]:
 
 
 def _report(
-    plan: RunPlan,
     result: RunResult,
     clock: _Clock,
     measured: tuple[float | None, int | None, int | None, float],
 ) -> BenchReport:
+    plan = result.plan
     before_s, peak, device_peak, limit = measured
     valid_px = result.totals.valid_px
     if not valid_px:
@@ -199,27 +197,9 @@ def _limit(plan: RunPlan, seconds: float) -> float:
         shape = (plan.batch_size, len(plan.bands), height, width)
         batch = np.random.default_rng(0).uniform(low, high, shape).astype(np.float32)
         px = plan.batch_size * height * width
-        found.append(_speed(partial(predictor.scores, batch), plan, px, seconds))
+        calls = calls_per_second(partial(predictor.scores, batch), plan.workers, seconds)
+        found.append(calls * px / 1e6)
     return max(found)
-
-
-def _speed(forward: Callable[[], object], plan: RunPlan, px: int, seconds: float) -> float:
-    """Return Mpx/s of calls from as many threads as the run has workers."""
-    end = [0.0]
-
-    def work(_: int) -> int:
-        count = 0
-        while time.perf_counter() < end[0]:
-            forward()
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(plan.workers) as pool:
-        list(pool.map(lambda _: forward(), range(plan.workers)))
-        start = time.perf_counter()
-        end[0] = start + seconds
-        calls = sum(pool.map(work, range(plan.workers)))
-        return calls * px / 1e6 / (time.perf_counter() - start)
 
 
 def _process_age_s() -> float | None:

@@ -60,6 +60,8 @@ _RECORD_NAME: Final = "run.json"
 class RunResult:
     """What ``geoseg.run`` returns."""
 
+    plan: RunPlan
+    """What was decided before."""
     out: Path
     """Folder of the results."""
     files: dict[str, Path]
@@ -356,6 +358,7 @@ def _finish(
         )
     )
     return RunResult(
+        plan=plan,
         out=plan.out,
         files=placed,
         classes=shares,

@@ -15,14 +15,14 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from geoseg.user_cache import user_cache_dir
 __all__ = [
     "Setting",
     "automatic_setting",
+    "calls_per_second",
     "forget_setting",
     "setting_place",
     "stored_setting",
@@ -226,7 +227,9 @@ def _measured(card: ModelCard, folder: Path, setting: Setting, device_name: str)
     pixels = np.random.default_rng(0).uniform(low, high, shape).astype(np.float32)
     device = setting.device(device_name)
     predictor = load_predictor(folder, card, device, threads=setting.workers)
-    calls = _calls_per_second(partial(predictor.labels, pixels, halo_px), setting.workers)
+    calls = calls_per_second(
+        partial(predictor.labels, pixels, halo_px), setting.workers, _MEASURE_S
+    )
     speed = calls * setting.batch_size * setting.core_px**2 / 1e6
     done = replace(
         setting, mpx_per_s=round(speed, 3), measured=datetime.now(UTC).date().isoformat()
@@ -235,12 +238,18 @@ def _measured(card: ModelCard, folder: Path, setting: Setting, device_name: str)
     return done
 
 
-def _calls_per_second(call: partial[Any], threads: int) -> float:
-    """Return how often a call ends per second, made by several threads at a time."""
+def calls_per_second(call: Callable[[], object], threads: int, seconds: float) -> float:
+    """Return how often a call ends per second, made by several threads at a time.
+
+    Args:
+        call: What is measured; each thread makes it once before.
+        threads: How many make it side by side.
+        seconds: How long.
+    """
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda _: call(), range(threads)))  # compiles, and takes the memory
         start = time.perf_counter()
-        end = start + _MEASURE_S
+        end = start + seconds
 
         def work(_: int) -> int:
             count = 0

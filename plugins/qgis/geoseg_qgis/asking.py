@@ -23,11 +23,9 @@ __all__ = ["Ask", "VersionCheck", "describe", "later"]
 _POLL_MS = 100
 
 
-class Ask(QObject):
-    """One question at a time; a new one takes the place of the one before."""
+class _Question(QObject):
+    """A child process that is looked after by a timer."""
 
-    answered = pyqtSignal(list)
-    """The events that the command printed."""
     failed = pyqtSignal(object)
     """A :class:`Failure`."""
 
@@ -37,6 +35,25 @@ class Ask(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._look)
+
+    def _look(self) -> None:
+        """See whether there is an answer."""
+        raise NotImplementedError
+
+    def _fail_later(self, failure: Failure) -> None:
+        """Tell of a failure when whoever asks has had the time to listen."""
+        later(self, 0, lambda: self.failed.emit(failure))
+
+
+class Ask(_Question):
+    """One question at a time; a new one takes the place of the one before."""
+
+    answered = pyqtSignal(list)
+    """The events that the command printed."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        """Ask nothing yet."""
+        super().__init__(parent)
         self._follower: Follower | None = None
         self._folder: Path | None = None
         self._events: list[dict[str, Any]] = []
@@ -73,8 +90,7 @@ class Ask(QObject):
             )
         except EngineError as error:
             self._clear()
-            failure = error.failure
-            later(self, 0, lambda: self.failed.emit(failure))
+            self._fail_later(error.failure)
             return
         self._events = []
         self._follower = Follower(job, started)
@@ -113,20 +129,15 @@ class Ask(QObject):
             self._folder = None
 
 
-class VersionCheck(QObject):
+class VersionCheck(_Question):
     """Asks for the engine's version without waiting for it."""
 
     found = pyqtSignal(object)
     """An :class:`Engine`."""
-    failed = pyqtSignal(object)
-    """A :class:`Failure`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         """Ask nothing yet."""
         super().__init__(parent)
-        self._timer = QTimer(self)
-        self._timer.setInterval(_POLL_MS)
-        self._timer.timeout.connect(self._look)
         self._running: child.Child | None = None
         self._out: Path | None = None
         self._program = Path()
@@ -148,8 +159,7 @@ class VersionCheck(QObject):
             )
         except EngineError as error:
             self._stop()
-            failure = error.failure
-            later(self, 0, lambda: self.failed.emit(failure))
+            self._fail_later(error.failure)
             return
         self._timer.start()
 
