@@ -11,6 +11,9 @@
     ├── OutputError   (OSError)       a result cannot be written where asked
     ├── BlocksFailedError             some blocks failed after every retry
     ├── RunInterruptedError           stopped by the user or a signal; resumable
+    │   └── BatchInterruptedError     a batch was stopped, or lost its cluster; resumable
+    ├── ScenesFailedError             a batch is over, and some of its scenes failed
+    ├── ClusterError                  workers cannot be had, or are not what they should be
     └── OutOfDeviceMemoryError        the device has no room for the smallest window
 
 A message is one line: what is wrong, what was found, what was expected. What to do
@@ -20,7 +23,9 @@ about it goes into ``hint``.
 from __future__ import annotations
 
 __all__ = [
+    "BatchInterruptedError",
     "BlocksFailedError",
+    "ClusterError",
     "GeosegError",
     "MismatchError",
     "ModelError",
@@ -30,6 +35,7 @@ __all__ = [
     "RunInterruptedError",
     "SceneError",
     "SceneReadError",
+    "ScenesFailedError",
 ]
 
 
@@ -84,6 +90,22 @@ class RunInterruptedError(GeosegError):
     """The run was stopped; the same command continues it."""
 
     exit_code = 130
+
+
+class BatchInterruptedError(RunInterruptedError):
+    """A batch was stopped, ran out of time or lost its cluster; the same command continues it."""
+
+    exit_code = 4
+
+
+class ScenesFailedError(GeosegError):
+    """A batch is over and some of its scenes failed; the others are complete."""
+
+    exit_code = 3
+
+
+class ClusterError(GeosegError):
+    """Workers cannot be had, or have other versions, models or files than the client."""
 
 
 class OutOfDeviceMemoryError(GeosegError):

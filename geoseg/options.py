@@ -16,6 +16,8 @@ __all__ = [
     "DEFAULT_STEPS",
     "POLYGON_SUFFIXES",
     "SIMPLIFY_METHODS",
+    "BatchOptions",
+    "ClusterOptions",
     "EvaluateOptions",
     "Outlines",
     "RunOptions",
@@ -189,6 +191,89 @@ class RunOptions:
                 msg = f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}"
                 raise OptionError(msg)
         _check_polygons(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """Where the blocks of a batch are computed."""
+
+    scheduler: str = "local"
+    """``local``, ``slurm``, the address of a Dask scheduler (``tcp://``, ``tls://``) or the path
+    of its scheduler file."""
+    slurm_config: Path | None = None
+    """TOML file that says what jobs to ask SLURM for."""
+    processes: int | None = None
+    """Worker processes of a local cluster; default one per GPU, or one per four cores."""
+    threads: int | None = None
+    """Blocks in the network at a time in a worker process; default its cores."""
+    scratch: Path | None = None
+    """Folder for a worker's own files; default the machine's temporary folder."""
+    tls_ca: Path | None = None
+    """Certificate of the authority that signed those of scheduler and workers."""
+    tls_cert: Path | None = None
+    """Certificate of this client."""
+    tls_key: Path | None = None
+    """Its key."""
+
+    def __post_init__(self) -> None:
+        for name in ("processes", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"--{name} must be at least 1, got {value}"
+                raise OptionError(msg)
+        if (self.scheduler == "slurm") != (self.slurm_config is not None):
+            msg = "--scheduler slurm and --slurm-config FILE go together"
+            raise OptionError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
+        files = (self.tls_ca, self.tls_cert, self.tls_key)
+        if any(files) and not all(files):
+            msg = "TLS needs --tls-ca, --tls-cert and --tls-key"
+            raise OptionError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """Options of ``geoseg batch``; every field has the default of its flag."""
+
+    sources: tuple[str, ...]
+    """Rasters, globs, folders, lists and STAC documents, by path or URL."""
+    out: str
+    """Root of the results: a folder or ``s3://bucket/prefix``."""
+    scene: RunOptions
+    """What to do with each scene; its ``scene`` and ``out`` do not count."""
+    cluster: ClusterOptions = ClusterOptions()
+    """Where to compute."""
+    asset: str | None = None
+    """Asset of STAC items to map; default the one that looks like imagery."""
+    allow_roots: tuple[str, ...] = ()
+    """Folders and URL prefixes that scenes may lie in; empty allows all."""
+    since: str | None = None
+    """Only scenes changed since then: a date, a span such as ``36h``, or ``last``."""
+    retries: int = 2
+    """How often a block is tried again."""
+    max_failures: int | None = None
+    """Stop when more scenes than this have failed."""
+    fail_fast: bool = False
+    """Stop at the first scene that fails."""
+    retry_failed: bool = False
+    """Try scenes again that failed in an earlier session."""
+    time_limit_s: float | None = None
+    """Stop, resumable, after so many seconds."""
+    metrics: Path | None = None
+    """File of counters for Prometheus' text-file collector."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            msg = "there is no scene to map"
+            raise OptionError(msg, hint="Give files, a folder, a list or a STAC document.")
+        if self.retries < 0:
+            msg = f"--retries must not be negative, got {self.retries}"
+            raise OptionError(msg)
+        if self.max_failures is not None and self.max_failures < 0:
+            msg = f"--max-failures must not be negative, got {self.max_failures}"
+            raise OptionError(msg)
+        if self.time_limit_s is not None and self.time_limit_s <= 0:
+            msg = f"--time-limit must be positive, got {self.time_limit_s:g} s"
+            raise OptionError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
