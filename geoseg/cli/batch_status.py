@@ -38,7 +38,7 @@ Where both hold it is 4. 1 there is no batch.
 @click.command(epilog=_EPILOG)
 @click.argument("root", metavar="DIR")
 @click.option("--failed", "only_failed", is_flag=True,
-              help="List the scenes that failed, each with its reason, and nothing else.")  # fmt: skip
+              help="List only the scenes that failed, each with its reason.")  # fmt: skip
 @json_option
 @verbosity_options
 @click.pass_context

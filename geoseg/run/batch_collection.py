@@ -131,7 +131,9 @@ def _classes(example: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return [
         c
         for c in (found if isinstance(found, list) else [])
-        if isinstance(c, dict) and isinstance(c.get("value"), int) and isinstance(c.get("name"), str)
+        if isinstance(c, dict)
+        and isinstance(c.get("value"), int)
+        and isinstance(c.get("name"), str)
     ]
 
 

@@ -6,7 +6,7 @@ https://github.com/prometheus/node_exporter#textfile-collector
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -24,7 +24,7 @@ class _Metric(NamedTuple):
     name: str
     kind: Literal["counter", "gauge"]
     text: str
-    samples: list[tuple[dict[str, str], float]]
+    samples: Sequence[tuple[Mapping[str, str], float]]
 
 
 def metrics_text(facts: BatchFacts, progress: Progress | None, *, running: bool) -> str:

@@ -128,9 +128,10 @@ class BatchStatus:
             return f"silent for {ago}, killed or cut off: {who}"
         if self.progress is None:
             return f"starting: {who}"
+        heard = _span(self.silent_s or 0)
         return (
             f"working: {who}; {self.progress.workers:,} workers, "
-            f"{self.progress.in_flight:,} blocks in flight, heard of {_span(self.silent_s or 0)} ago"
+            f"{self.progress.in_flight:,} blocks in flight, heard of {heard} ago"
         )
 
     def _speed_text(self) -> str:
