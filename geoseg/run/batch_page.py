@@ -35,7 +35,7 @@ _SHOWN_NAMES: Final = 8
 _LISTED_NAMES: Final = 500
 _SHOWN_SESSIONS: Final = 30
 _SHOWN_SOURCES: Final = 5
-_BAR_PX: Final = 900
+_BAR_PX: Final = 1000
 
 
 def batch_page(facts: BatchFacts) -> str:
@@ -167,7 +167,9 @@ def _classes(totals: BatchTotals, colours: dict[str, str]) -> list[str]:
 
 
 def _places(outcomes: Iterable[SceneOutcome]) -> list[str]:
-    boxes = [(o.bbox, _COLOURS[o.state]) for o in outcomes if o.bbox is not None]
+    order = list(_COLOURS)  # what failed is drawn last, over all others
+    placed = sorted((o for o in outcomes if o.bbox is not None), key=lambda o: order.index(o.state))
+    boxes = [(o.bbox, _COLOURS[o.state]) for o in placed if o.bbox is not None]
     if not boxes:
         return []
     return [
@@ -227,7 +229,7 @@ def _text(value: object) -> str:
 
 
 _OWN_STYLE: Final = """
-h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; display: block; }
+body { max-width: 72rem; } h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; display: block; }
 figcaption { margin-top: .4rem; }
 .keys span { margin-right: 1.2rem; white-space: nowrap; } .keys i { display: inline-block;
   width: .8rem; height: .8rem; margin-right: .35rem; border-radius: 2px; vertical-align: -1px; }
@@ -243,7 +245,8 @@ figcaption { margin-top: .4rem; }
 #scenes td { padding: .25rem .6rem; white-space: nowrap; } #scenes td:first-child {
   max-width: 18rem; overflow: hidden; text-overflow: ellipsis; }
 #scenes td:last-child {
-  white-space: normal; text-align: left; min-width: 14rem; overflow-wrap: anywhere; color: #5b6770; }
+  white-space: normal; text-align: left; min-width: 12rem; overflow-wrap: anywhere;
+  color: #5b6770; }
 .done { color: #2c6e47; } .running { color: #3b6ea5; } .waiting { color: #5b6770; }
 .failed { color: #a93b28; font-weight: 600; } .controls { display: flex; flex-wrap: wrap;
   gap: .8rem; align-items: center; } .controls input, .controls select, .controls button {

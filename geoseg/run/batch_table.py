@@ -55,7 +55,8 @@ def _row(o: SceneOutcome) -> list[Any]:
     return [
         o.scene_id, o.state, round(o.output_px / 1e6, 2) if o.output_px else None, valid,
         f"{o.blocks_done}/{o.blocks}" if o.blocks else None, o.n_polygons,
-        round(o.elapsed_s, 1) if o.elapsed_s else None, (o.acquired or "")[:10] or None, o.at,
+        round(o.elapsed_s, 1) if o.elapsed_s else None, (o.acquired or "")[:10] or None,
+        o.at[:16].replace("T", " "),
         note or None, scene_href(o.scene_id) if o.state == "done" else None,
     ]  # fmt: skip
 
@@ -86,7 +87,7 @@ function cell(row, k) {
   const td = document.createElement("td");
   let inside = td;
   if (k === 0) {
-    td.title = row[0];
+    td.title = row[k];
     if (row[ADDRESS]) {
       inside = td.appendChild(document.createElement("a"));
       inside.href = row[ADDRESS];
