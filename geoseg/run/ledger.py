@@ -186,7 +186,7 @@ def _read(root: Root) -> tuple[dict[str, SceneOutcome], list[str], int]:
             else:
                 outcomes[outcome.scene_id] = outcome
     if damaged:
-        _log.warning("%d lines of the ledger of %s are left out: damaged", damaged, root.address)
+        _log.warning("the ledger of %s: damaged lines left out: %d", root.address, damaged)
     return outcomes, names, damaged
 
 

@@ -142,7 +142,7 @@ def test_a_damaged_line_is_left_out_and_counted(
     ledger = Ledger(root, "000002-x")
     assert list(ledger) == [outcome(1), outcome(2)]
     assert ledger.damaged == 1
-    assert "1 lines of the ledger" in caplog.text
+    assert "damaged lines left out: 1" in caplog.text
 
 
 @given(
