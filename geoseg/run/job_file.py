@@ -192,9 +192,8 @@ def _without_password(url: str) -> str:
     try:
         parts = urlsplit(url)
         user, at, hosts = parts.netloc.rpartition("@")
-        is_clear = (
-            bool(_HOSTS.fullmatch(hosts)) and "@" not in parts.path + parts.query + parts.fragment
-        )
+        rest = parts.path + parts.query + parts.fragment
+        is_clear = bool(_HOSTS.fullmatch(hosts)) and "@" not in rest
     except ValueError:
         is_clear = False
     if not is_clear:
