@@ -80,7 +80,9 @@ class Fleet:
     Methods are called from one thread.
     """
 
-    def __init__(self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None) -> None:
+    def __init__(
+        self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None
+    ) -> None:
         """Take a connected client.
 
         Args:
@@ -100,6 +102,11 @@ class Fleet:
     def in_flight(self) -> int:
         """Tasks that were submitted and have not arrived."""
         return len(self._running)
+
+    @property
+    def keys(self) -> list[object]:
+        """What was submitted and has not arrived."""
+        return [key for key, _ in self._running.values()]
 
     @property
     def workers(self) -> tuple[str, ...]:
