@@ -34,7 +34,7 @@ from geoseg.run.scene_tasks import (
     plan_scene,
 )
 
-__all__ = ["SceneWork", "Task", "utc_now"]
+__all__ = ["SceneWork", "Task", "utc_now", "waiting_outcome"]
 
 Step = Literal["plan", "block", "part", "describe"]
 
@@ -58,6 +58,13 @@ class Task:
 def utc_now() -> str:
     """Return the time as the ledger keeps it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def waiting_outcome(job: SceneJob) -> SceneOutcome:
+    """Return what is known of a scene that nobody has begun."""
+    return SceneOutcome(
+        scene_id=job.scene_id, scene=shown_address(job.address), state="waiting", at=utc_now()
+    )
 
 
 class SceneWork:
