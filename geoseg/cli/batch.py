@@ -122,7 +122,7 @@ _CLUSTER_OPTIONS = (
     ),
     click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key."),
 )
-_CLUSTER_FIELDS: Final = (
+_CLUSTER_FIELDS: Final[tuple[str, ...]] = (
     "scheduler", "slurm_config", "processes", "threads", "scratch", "tls_ca", "tls_cert", "tls_key",
 )  # fmt: skip
 
@@ -245,6 +245,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
 @click.pass_context
 def retry_command(
     context: click.Context,
+    /,
     *,
     root: str,
     as_json: bool,

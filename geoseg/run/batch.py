@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from geoseg.errors import (
     BatchInterruptedError,
@@ -99,7 +99,11 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         selection = selection_digest(options)
         start = datetime.now(UTC)
         last = moment_of(last_start(sessions, selection))
-        since = None if options.since is None else since_moment(options.since, last, start)
+        since = (
+            None
+            if options.since is None
+            else since_moment(options.since, now=start, last_start=last)
+        )
         session = begin_session(
             root,
             at=start,
@@ -118,10 +122,10 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
             if listed.to_do:
                 _map(root, book, options, manifest.roots, listed, progress)
             result = _result(root, book, listed)
-            failed = result.failed
-            if failed:
-                raise ScenesFailedError(_failures_text(result), hint=_failures_hint(root))
+            book.has_failures = bool(result.failed)
     progress(_finished(result, book))
+    if result.failed:
+        raise ScenesFailedError(_failures_text(result), hint=_failures_hint(root))
     return result
 
 
@@ -187,12 +191,12 @@ def _written_down(book: Book) -> Iterator[None]:
         book.close("error", type(error).__name__)
         raise
     else:
-        book.close("done", None)
+        book.close("scenes_failed" if book.has_failures else "done", None)
 
 
 def _reason(error: GeosegError) -> ExitReason:
     if isinstance(error, ScenesFailedError):
-        return "failures" if str(error).startswith("stopped") else "scenes_failed"
+        return "failures"
     if isinstance(error, BatchInterruptedError):
         return "time_limit" if str(error).startswith("the time is up") else "interrupted"
     return "cluster" if isinstance(error, ClusterError) else "error"
@@ -304,9 +308,7 @@ def _map(
         for number, job in enumerate(listed.to_do)
     )
     with connected(options.cluster) as fleet:
-        check = WorkerCheck(
-            fleet, root, options.scene.model, (job.address for job in listed.to_do)
-        )
+        check = WorkerCheck(fleet, root, options.scene.model, (job.address for job in listed.to_do))
         driver = Driver(
             fleet,
             works,

@@ -50,11 +50,18 @@ class Book:
         self._start_s = time.monotonic()
         self._life_s = self._metrics_s = -1e9
         self._counts: Counts | None = None
+        self.has_failures = False
+        """Whether scenes that were asked for have failed, now or before."""
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the session began."""
         return time.monotonic() - self._start_s
+
+    @property
+    def px_done(self) -> int:
+        """Pixels of the blocks of this session."""
+        return 0 if self._counts is None else self._counts.px_done
 
     def expect(self, jobs: Iterable[SceneJob]) -> None:
         """Enter scenes that wait; one that failed before is to be tried again."""

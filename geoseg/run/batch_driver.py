@@ -118,6 +118,11 @@ class Driver:
         """Scenes that failed in this session."""
         return self._failed
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a worker was found fit and given work."""
+        return bool(self._active or self._done or self._failed)
+
     def run(self) -> None:
         """Work until every scene is done or has failed.
 

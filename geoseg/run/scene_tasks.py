@@ -19,6 +19,7 @@ from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.memory import return_freed_pages
 from geoseg.model.registry import find_model
+from geoseg.run.allowed import AllowedRoots
 from geoseg.run.block import run_block
 from geoseg.run.engine import block_finished, load_engine, run_limits, taking_part
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
@@ -149,7 +150,12 @@ def worker_facts(model: str, files: tuple[str, ...], root: Root, mark: str) -> W
 
 
 def plan_scene(
-    context: WorkerContext, job: SceneJob, home: SceneHome, *, use_measured: bool
+    context: WorkerContext,
+    job: SceneJob,
+    home: SceneHome,
+    roots: AllowedRoots,
+    *,
+    use_measured: bool,
 ) -> Planned:
     """Open a scene's header, decide, and look at what is there.
 
@@ -157,6 +163,7 @@ def plan_scene(
         context: The process.
         job: The scene.
         home: Its place.
+        roots: Where the files behind the scene may lie.
         use_measured: Follow what ``geoseg tune`` has found on this machine.
 
     Raises:

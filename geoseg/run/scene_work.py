@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from geoseg.grid.tiling import BlockIndex
 from geoseg.redact import shown_address
+from geoseg.run.allowed import AllowedRoots
 from geoseg.run.place import SceneHome
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import RunTotals, added, total
@@ -71,7 +72,14 @@ class SceneWork:
     """The tasks of one scene."""
 
     def __init__(
-        self, number: int, job: SceneJob, home: SceneHome, *, use_measured: bool, attempt: str
+        self,
+        number: int,
+        job: SceneJob,
+        home: SceneHome,
+        roots: AllowedRoots,
+        *,
+        use_measured: bool,
+        attempt: str,
     ) -> None:
         """Begin with the plan.
 
@@ -79,11 +87,12 @@ class SceneWork:
             number: Place in the batch; older scenes go first.
             job: What to do.
             home: Where the results go.
+            roots: Where the files behind the scene may lie.
             use_measured: Follow what ``geoseg tune`` has found on this machine.
             attempt: Names the folder that this session's files are made in.
         """
         self.number, self.job, self.home = number, job, home
-        self._use_measured, self._attempt = use_measured, attempt
+        self._roots, self._use_measured, self._attempt = roots, use_measured, attempt
         self._todo: deque[Task] = deque([Task(number, "plan")])
         self._running = 0
         self._plan: RunPlan | None = None
@@ -135,7 +144,11 @@ class SceneWork:
         """Return the function of a task and its arguments behind the ``WorkerContext``."""
         plan, home = self._plan, self.home
         if task.step == "plan" or plan is None:
-            return partial(plan_scene, use_measured=self._use_measured), (self.job, home)
+            return partial(plan_scene, use_measured=self._use_measured), (
+                self.job,
+                home,
+                self._roots,
+            )
         if task.step == "block":
             return map_block, (plan, home, task.item)
         if task.step == "part":
