@@ -13,9 +13,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
-from geoseg.run.batch_facts import BatchFacts
+from geoseg.run.batch_facts import BatchFacts, scene_href
 from geoseg.run.moments import moment_of, utc_text
 from geoseg.run.scene_job import SceneOutcome
 
@@ -53,7 +52,7 @@ def collection_text(facts: BatchFacts) -> str:
         *(
             {
                 "rel": "item",
-                "href": f"./{quote(o.scene_id)}/item.json",
+                "href": f"{scene_href(o.scene_id)}item.json",
                 "type": "application/geo+json",
                 "title": o.scene_id,
             }
@@ -128,13 +127,8 @@ def _item_assets(example: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _classes(example: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     found = _assets(example).get("classes", {}).get("classification:classes")
-    return [
-        c
-        for c in (found if isinstance(found, list) else [])
-        if isinstance(c, dict)
-        and isinstance(c.get("value"), int)
-        and isinstance(c.get("name"), str)
-    ]
+    rows = [c for c in (found if isinstance(found, list) else []) if isinstance(c, dict)]
+    return [c for c in rows if isinstance(c.get("value"), int) and isinstance(c.get("name"), str)]
 
 
 def _extensions(example: Mapping[str, Any] | None) -> list[str]:

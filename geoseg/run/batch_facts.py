@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
+from urllib.parse import quote
 
 from geoseg.options import BatchOptions
 from geoseg.run.moments import seconds_between
 from geoseg.run.scene_job import SceneOutcome, SceneState
 from geoseg.run.sessions import Session
 
-__all__ = ["STATES", "BatchFacts", "BatchTotals", "count_states", "sum_outcomes"]
+__all__ = ["STATES", "BatchFacts", "BatchTotals", "count_states", "scene_href", "sum_outcomes"]
 
 STATES: tuple[SceneState, ...] = get_args(SceneState)
 
@@ -75,6 +76,11 @@ class BatchTotals:
     def n_scenes(self) -> int:
         """All scenes."""
         return sum(self.scenes.values())
+
+
+def scene_href(scene_id: str) -> str:
+    """Return the address of a scene's folder, relative to the root."""
+    return f"./{quote(scene_id, errors='replace')}/"
 
 
 def count_states(outcomes: Iterable[SceneOutcome]) -> dict[SceneState, int]:

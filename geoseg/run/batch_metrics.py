@@ -130,4 +130,5 @@ def _lines(metric: _Metric, root: str) -> Iterable[str]:
 
 
 def _escaped(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 from geoseg.accuracy.report_page import STYLE, html_table
 from geoseg.run.batch_collection import class_colours
 from geoseg.run.batch_facts import BatchFacts, BatchTotals, sum_outcomes
 from geoseg.run.batch_footprints import footprints_svg
+from geoseg.run.batch_table import SCRIPT, scenes_table
 from geoseg.run.job_file import job_values
 from geoseg.run.moments import seconds_between
 from geoseg.run.scene_job import SceneOutcome, SceneState
@@ -30,16 +30,18 @@ __all__ = ["batch_page"]
 _COLOURS: Final[dict[SceneState, str]] = {
     "done": "#3f8f5f", "running": "#3b6ea5", "waiting": "#c6ced4", "failed": "#c8503c",
 }  # fmt: skip
-_SHOWN_FAILURES: Final = 100
+_SHOWN_REASONS: Final = 40
+_SHOWN_NAMES: Final = 8
+_LISTED_NAMES: Final = 500
 _SHOWN_SESSIONS: Final = 30
 _SHOWN_SOURCES: Final = 5
-_BAR_PX: Final = 900
+_BAR_PX: Final = 1000
 
 
 def batch_page(facts: BatchFacts) -> str:
     """Return ``index.html``."""
     totals = sum_outcomes(facts.outcomes, facts.sessions)
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'"
@@ -56,17 +58,18 @@ def batch_page(facts: BatchFacts) -> str:
         _numbers(totals),
         _states(totals),
         *_failures(facts.outcomes),
-        *_scenes(facts.outcomes),
         *_classes(totals, class_colours(facts.example)),
         *_places(facts.outcomes),
+        *scenes_table(facts.outcomes, _COLOURS),
         *_sessions(facts.sessions),
         *_asked_for(facts),
-        f'<p class="note">geoseg {escape(__version__)}; the same as data: '
-        '<a href="./batch.json">batch.json</a>, <a href="./collection.json">collection.json</a>'
-        "</p>",
-        f"<script>{_SCRIPT}</script></body></html>",
+        f'<p class="note">geoseg {escape(__version__)}; the same as data:',
+        '<a href="./batch.json">batch.json</a>,',
+        '<a href="./collection.json">collection.json</a></p>',
+        f"<script>{SCRIPT}</script></body></html>",
     ]
-    return "\n".join(parts) + "\n"
+    # A name from another encoding may hold what no UTF-8 can.
+    return "\n".join([*parts, ""]).encode("utf-8", "replace").decode("utf-8")
 
 
 def _numbers(totals: BatchTotals) -> str:
@@ -114,59 +117,33 @@ def _states(totals: BatchTotals) -> str:
 
 
 def _failures(outcomes: Iterable[SceneOutcome]) -> list[str]:
-    failed = [o for o in outcomes if o.state == "failed"]
-    if not failed:
+    """Return the reasons, the most frequent first, each with its scenes.
+
+    What fails in hundreds of scenes is one thing: a disk, a credential, a wrong model.
+    """
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for o in outcomes:
+        if o.state == "failed":
+            groups[o.reason or "no reason known", o.hint or ""].append(o.scene_id)
+    if not groups:
         return []
-    items = "".join(
-        f"<li><b>{escape(o.scene_id)}</b> <span>{escape(o.scene)}</span>"
-        f"<p>{escape(o.reason or 'no reason known')}</p>"
-        + (f'<p class="note">{escape(o.hint)}</p>' if o.hint else "")
-        + "</li>"
-        for o in failed[:_SHOWN_FAILURES]
-    )
-    more = len(failed) - _SHOWN_FAILURES
-    note = f'<p class="note">And {more:,} more, in the table below.</p>' if more > 0 else ""
-    return [f"<h2>Failures</h2><ul class=failures>{items}</ul>{note}"]
+    found = sorted(groups.items(), key=lambda item: -len(item[1]))
+    items = "".join(_failure(reason, hint, ids) for (reason, hint), ids in found[:_SHOWN_REASONS])
+    more = sum(len(ids) for _, ids in found[_SHOWN_REASONS:])
+    note = f'<p class="note">{more:,} more scenes failed for other reasons.</p>' if more else ""
+    return [f'<h2>Failures</h2><ul class="failures">{items}</ul>{note}']
 
 
-def _scenes(outcomes: Iterable[SceneOutcome]) -> list[str]:
-    rows = [_row(o) for o in outcomes]
-    # In a script element only "<" could end the data, or begin what swallows its end.
-    data = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    head = "".join(
-        f'<th aria-sort="none"><button type="button">{name}</button></th>' for name in _COLUMNS
-    )
-    choices = "".join(f"<option>{state}</option>" for state in _COLOURS)
-    return [
-        "<h2>Scenes</h2>",
-        '<p class="controls"><label>Search <input id="search" type="search" '
-        'placeholder="name, reason"></label> <label>State <select id="state">'
-        f'<option value="">all</option>{choices}</select></label> <span id="count"></span> '
-        '<button id="back" type="button">&larr;</button> '
-        '<button id="on" type="button">&rarr;</button></p>',
-        f'<div class="scroll"><table id="scenes"><thead><tr>{head}</tr></thead><tbody></tbody>'
-        "</table></div>",
-        '<noscript><p class="note">The table needs JavaScript; batch.json holds the same.</p>'
-        "</noscript>",
-        f'<script type="application/json" id="rows">{data}</script>',
-    ]
-
-
-_COLUMNS: Final = (
-    "scene", "state", "Mpx", "valid %", "blocks", "polygons", "seconds", "acquired", "since", "note"
-)  # fmt: skip
-
-
-def _row(o: SceneOutcome) -> list[Any]:
-    """Return the cells of a scene, and its address last."""
-    valid = round(100 * o.valid_px / o.output_px, 1) if o.output_px else None
-    note = o.reason or "; ".join(o.warnings)
-    return [
-        o.scene_id, o.state, round(o.output_px / 1e6, 2) if o.output_px else None, valid,
-        f"{o.blocks_done}/{o.blocks}" if o.blocks else None, o.n_polygons,
-        round(o.elapsed_s, 1) if o.elapsed_s else None, (o.acquired or "")[:10] or None, o.at,
-        note or None, f"./{quote(o.scene_id)}/" if o.state == "done" else None,
-    ]  # fmt: skip
+def _failure(reason: str, hint: str, ids: Sequence[str]) -> str:
+    names = ", ".join(escape(i) for i in ids[:_SHOWN_NAMES])
+    rest = ", ".join(escape(i) for i in ids[_SHOWN_NAMES:_LISTED_NAMES])
+    more = f" and {len(ids) - _LISTED_NAMES:,} more" if len(ids) > _LISTED_NAMES else ""
+    if rest:
+        summary = f"{len(ids) - _SHOWN_NAMES:,} more"
+        names += f"<details><summary>{summary}</summary>{rest}{more}</details>"
+    count = f"{len(ids):,} scenes" if len(ids) > 1 else "1 scene"
+    advice = f'<p class="note">{escape(hint)}</p>' if hint else ""
+    return f"<li><b>{count}</b><p>{escape(reason)}</p>{advice}<div>{names}</div></li>"
 
 
 def _classes(totals: BatchTotals, colours: dict[str, str]) -> list[str]:
@@ -184,19 +161,22 @@ def _classes(totals: BatchTotals, colours: dict[str, str]) -> list[str]:
     return [
         "<h2>Classes</h2>",
         f'<table class="classes"><tbody>{rows}</tbody></table>',
-        '<p class="note">Parts of all classified pixels of the finished scenes; where scenes '
-        "overlap, ground counts more than once.</p>",
+        '<p class="note">Parts of all classified pixels of the finished scenes;',
+        "where scenes overlap, ground counts more than once.</p>",
     ]
 
 
 def _places(outcomes: Iterable[SceneOutcome]) -> list[str]:
-    boxes = [(o.bbox, _COLOURS[o.state]) for o in outcomes if o.bbox is not None]
+    order = list(_COLOURS)  # what failed is drawn last, over all others
+    placed = sorted((o for o in outcomes if o.bbox is not None), key=lambda o: order.index(o.state))
+    boxes = [(o.bbox, _COLOURS[o.state]) for o in placed if o.bbox is not None]
     if not boxes:
         return []
     return [
         "<h2>Where</h2>",
-        f"<figure>{footprints_svg(boxes)}<figcaption>Boxes around {len(boxes):,} scenes, in "
-        "longitude and latitude; colours as above.</figcaption></figure>",
+        f"<figure>{footprints_svg(boxes)}",
+        f"<figcaption>Boxes around {len(boxes):,} scenes, in longitude and latitude;",
+        "colours as above.</figcaption></figure>",
     ]
 
 
@@ -231,8 +211,11 @@ def _asked_for(facts: BatchFacts) -> list[str]:
     rows += [(f"{name}", version) for name, version in facts.versions.items()]
     if not rows:
         return []
-    return [f'<h2>How</h2><details><summary>Options and versions</summary><div class="how">'
-            f'{html_table(["", ""], rows)}</div></details>']  # fmt: skip
+    table = html_table(["", ""], rows)
+    return [
+        "<h2>How</h2><details><summary>Options and versions</summary>",
+        f'<div class="how">{table}</div></details>',
+    ]
 
 
 def _told(value: object) -> bool:
@@ -246,21 +229,24 @@ def _text(value: object) -> str:
 
 
 _OWN_STYLE: Final = """
-h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; display: block; }
+body { max-width: 72rem; } h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; display: block; }
+figcaption { margin-top: .4rem; }
 .keys span { margin-right: 1.2rem; white-space: nowrap; } .keys i { display: inline-block;
   width: .8rem; height: .8rem; margin-right: .35rem; border-radius: 2px; vertical-align: -1px; }
 .failures { list-style: none; padding: 0; } .failures li { border-left: 4px solid #c8503c;
   background: #fbf3f1; margin: .5rem 0; padding: .5rem .9rem; border-radius: 0 .4rem .4rem 0;
-  overflow-wrap: anywhere; } .failures p { margin: .15rem 0; } .failures span { color: #5b6770;
-  font-size: .85rem; margin-left: .5rem; } .scroll { overflow-x: auto; }
+  overflow-wrap: anywhere; } .failures p { margin: .15rem 0; } .failures div { color: #5b6770;
+  font-size: .85rem; } .scroll { overflow-x: auto; }
 #scenes { width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums; }
 #scenes th { padding: .2rem .3rem; } #scenes th button { font: inherit; font-weight: 600;
   border: 0; background: none; cursor: pointer; color: inherit; white-space: nowrap; }
 #scenes th[aria-sort=ascending] button::after { content: " \\2191"; }
 #scenes th[aria-sort=descending] button::after { content: " \\2193"; }
-#scenes td { padding: .25rem .6rem; white-space: nowrap; } #scenes td:first-child { max-width: 18rem;
-  overflow: hidden; text-overflow: ellipsis; } #scenes td:last-child { white-space: normal;
-  text-align: left; min-width: 14rem; overflow-wrap: anywhere; color: #5b6770; }
+#scenes td { padding: .25rem .6rem; white-space: nowrap; } #scenes td:first-child {
+  max-width: 18rem; overflow: hidden; text-overflow: ellipsis; }
+#scenes td:last-child {
+  white-space: normal; text-align: left; min-width: 12rem; overflow-wrap: anywhere;
+  color: #5b6770; }
 .done { color: #2c6e47; } .running { color: #3b6ea5; } .waiting { color: #5b6770; }
 .failed { color: #a93b28; font-weight: 600; } .controls { display: flex; flex-wrap: wrap;
   gap: .8rem; align-items: center; } .controls input, .controls select, .controls button {
@@ -270,64 +256,4 @@ h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; di
 .classes .bar { width: 60%; } .classes .bar i { display: block; height: 1rem; min-width: 1px;
   border-radius: 2px; } .how td { text-align: left; overflow-wrap: anywhere; }
 .how td:first-child { color: #5b6770; white-space: nowrap; }
-"""
-
-_SCRIPT: Final = """
-"use strict";
-const rows = JSON.parse(document.getElementById("rows").textContent);
-const body = document.querySelector("#scenes tbody");
-const heads = [...document.querySelectorAll("#scenes th")];
-const search = document.getElementById("search"), state = document.getElementById("state");
-const back = document.getElementById("back"), on = document.getElementById("on");
-const PAGE = 100, ADDRESS = 10;
-let column = null, down = false, page = 0;
-function compare(a, b) {
-  const x = a[column], y = b[column];
-  if (x === null || y === null) return (x === null) - (y === null);
-  const order = typeof x === "number" ? x - y
-    : String(x).localeCompare(String(y), undefined, { numeric: true });
-  return down ? -order : order;
-}
-function found() {
-  const text = search.value.toLowerCase();
-  const kept = rows.filter((row) => (!state.value || row[1] === state.value)
-    && (!text || (row[0] + " " + (row[9] || "")).toLowerCase().includes(text)));
-  return column === null ? kept : kept.sort(compare);
-}
-function cell(row, k) {
-  const td = document.createElement("td");
-  let inside = td;
-  if (k === 0) {
-    td.title = row[0];
-    if (row[ADDRESS]) { inside = td.appendChild(document.createElement("a")); inside.href = row[ADDRESS]; }
-  }
-  if (k === 1) td.className = row[1];
-  inside.textContent = row[k] === null ? "" : typeof row[k] === "number"
-    ? row[k].toLocaleString("en") : row[k];
-  return td;
-}
-function show() {
-  const kept = found(), last = Math.max(Math.ceil(kept.length / PAGE) - 1, 0);
-  page = Math.min(Math.max(page, 0), last);
-  body.replaceChildren(...kept.slice(page * PAGE, (page + 1) * PAGE).map((row) => {
-    const tr = document.createElement("tr");
-    tr.append(...heads.map((_, k) => cell(row, k)));
-    return tr;
-  }));
-  const first = kept.length ? page * PAGE + 1 : 0, end = Math.min((page + 1) * PAGE, kept.length);
-  document.getElementById("count").textContent =
-    `${first.toLocaleString("en")} to ${end.toLocaleString("en")} of ${kept.length.toLocaleString("en")}`;
-  back.disabled = page === 0; on.disabled = page === last;
-}
-heads.forEach((th, k) => th.firstChild.addEventListener("click", () => {
-  down = column === k && !down; column = k; page = 0;
-  heads.forEach((h) => h.setAttribute("aria-sort", "none"));
-  th.setAttribute("aria-sort", down ? "descending" : "ascending");
-  show();
-}));
-search.addEventListener("input", () => { page = 0; show(); });
-state.addEventListener("change", () => { page = 0; show(); });
-back.addEventListener("click", () => { page -= 1; show(); });
-on.addEventListener("click", () => { page += 1; show(); });
-show();
 """

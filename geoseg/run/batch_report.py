@@ -33,10 +33,8 @@ def batch_json(facts: BatchFacts) -> str:
         "versions": dict(facts.versions),
         "sessions": [asdict(session) for session in facts.sessions],
     }
-    rows = ",\n".join(
-        json.dumps(outcome.as_json())
-        for outcome in sorted(facts.outcomes, key=lambda o: o.scene_id)
-    )
+    outcomes = sorted(facts.outcomes, key=lambda o: o.scene_id)
+    rows = ",\n".join(json.dumps(outcome.as_json()) for outcome in outcomes)
     # One scene per line: for grep, and for comparing two nights.
     return f'{json.dumps(head, indent=1)[:-2]},\n "scenes": [\n{rows}\n]\n}}\n'
 
@@ -70,7 +68,7 @@ def _example(root: Root, facts: BatchFacts) -> Mapping[str, Any] | None:
 def _totals(totals: BatchTotals) -> dict[str, Any]:
     return {
         "scenes": totals.n_scenes,
-        **totals.scenes,
+        **{str(state): n for state, n in totals.scenes.items()},
         "blocks": totals.blocks,
         "blocks_done": totals.blocks_done,
         "output_px": totals.output_px,
