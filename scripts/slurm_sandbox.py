@@ -9,7 +9,7 @@ Examples:
     python scripts/slurm_sandbox.py start my-slurm          says what to export
     eval "$(python scripts/slurm_sandbox.py start my-slurm)"
     sinfo                                                   three nodes, 'idle'
-    python scripts/slurm_sandbox.py stop my-slurm           ends jobs and daemons, removes the folder
+    python scripts/slurm_sandbox.py stop my-slurm           ends jobs, daemons and the folder
 """
 
 from __future__ import annotations

@@ -9,15 +9,14 @@ one thread beside the caller's, so a controller that is busy for a minute holds 
 from __future__ import annotations
 
 import logging
-import re
 import secrets
-import shlex
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +25,7 @@ from geoseg.redact import without_secrets
 from geoseg.run import slurm_control as control
 from geoseg.run.slurm_config import SlurmConfig
 from geoseg.run.slurm_control import BusyError
+from geoseg.run.slurm_script import job_name, job_of, job_script, log_path
 from geoseg.run.slurm_watch import Watch, hopeless, looked_at, pause_s, silent
 from geoseg.user_cache import user_cache_dir
 
@@ -36,35 +36,13 @@ __all__ = ["SlurmJobs", "slurm_cluster"]
 
 _log = logging.getLogger(__name__)
 _LOOK_S: Final = 10.0
-_DEATH_S: Final = 30
 _BUSY_S: Final = 900.0
 _HAND_BACK_S: Final = 120.0
 _CLOSE_S: Final = 30.0
 _POLL_S: Final = 0.2
-_STAGGER: Final = 0.1
-_WARNING_S: Final = 60
 _LOG_LINES: Final = 3
 _LOG_BYTES: Final = 16_384
 _LOG_CHARACTERS: Final = 400
-_NAME_CHARACTERS: Final = 40
-_WORKER: Final = "geoseg.run.slurm_worker"
-_WORKER_NAME: Final = re.compile(r"geoseg-(?P<job>\d+)(?:-\d+)?")
-# Blocks hold numpy's and a network's memory, of which Dask can spill nothing; a worker that
-# pauses would wait for ever. Long calls into both hold the interpreter, and are no fault.
-_ENVIRONMENT: Final = (
-    "export DASK_DISTRIBUTED__WORKER__MEMORY__TARGET=False",
-    "export DASK_DISTRIBUTED__WORKER__MEMORY__SPILL=False",
-    "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False",
-    "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
-    "export DASK_DISTRIBUTED__ADMIN__TICK__LIMIT=1h",
-)
-# dask-jobqueue fills in what it is not told from the user's own files, here with nothing.
-_NO_DEFAULTS: Final = {
-    "jobqueue.slurm": dict.fromkeys((
-        "account", "env-extra", "extra", "header-skip", "interface", "job-cpu", "job-extra",
-        "job-mem", "log-directory", "project", "queue",
-    )) | {"job-directives-skip": ()},
-}  # fmt: skip
 
 
 class _Roll:
@@ -83,7 +61,7 @@ class _Roll:
 
     def note(self, address: str, worker: str) -> None:
         """Take down a worker that has come up."""
-        job_id = _job_of(worker)
+        job_id = job_of(worker)
         if job_id is not None:
             self.joined |= {job_id}
             self._addresses[address] = job_id
@@ -239,12 +217,12 @@ class SlurmJobs:
                 _log.warning("%s; going on with %d jobs", error, len(self._watch.alive))
                 return
             _log.info("asked SLURM for job %s", job_id)
-            self._watch = _with_job(self._watch, job_id)
+            self._watch = replace(self._watch, alive=self._watch.alive | {job_id})
 
     def _told(self, job_ids: list[str]) -> str:
         """Return the last lines of the newest log among these jobs."""
         for job_id in reversed(job_ids):
-            path = self._logs / f"{self.name}-{job_id}.log"
+            path = log_path(self._logs, self.name, job_id)
             lines = _last_lines(path)
             if lines:
                 return f"the log {path} ends with: {lines}"
@@ -255,28 +233,35 @@ class SlurmJobs:
             jobs = control.listed(self.name)
             alive = [job for job in jobs.values() if job.is_alive]
             waiting = [job.job_id for job in alive if job.is_waiting]
-            idle, addresses = self.cluster.sync(self._idle_jobs, idle_only)
-            given = [*waiting, *sorted(idle)][: max(0, len(alive) - self._config.min_jobs)]
+            addresses, busy = self.cluster.sync(self._workers)
+            rest = [
+                j.job_id for j in alive if not (j.is_waiting or (idle_only and j.job_id in busy))
+            ]
+            given = [*waiting, *rest][: max(0, len(alive) - self._config.min_jobs)]
             self.cluster.sync(self._retire, [a for j in given for a in addresses.get(j, ())])
             control.cancel(self.name, given)
-        except BusyError as error:
+        except ClusterError as error:
             _log.info("%s; jobs are handed back later", error)
 
-    async def _idle_jobs(self, idle_only: bool) -> tuple[set[str], dict[str, list[str]]]:  # noqa: FBT001
-        """Return the jobs to retire, and the addresses of each job's workers."""
+    async def _workers(self) -> tuple[dict[str, list[str]], set[str]]:
+        """Return the addresses of each job's workers, and the jobs that have something to do."""
         addresses: dict[str, list[str]] = {}
         busy = set()
-        for address, worker in self.cluster.scheduler.workers.items():
-            job_id = _job_of(str(worker.name))
+        for address, worker in self._scheduler.workers.items():
+            job_id = job_of(str(worker.name))
             if job_id is not None:
                 addresses.setdefault(job_id, []).append(address)
-                if worker.processing and idle_only:
+                if worker.processing:
                     busy.add(job_id)
-        return addresses.keys() - busy, addresses
+        return addresses, busy
 
     async def _retire(self, addresses: list[str]) -> None:
         if addresses:
-            await self.cluster.scheduler.retire_workers(workers=addresses, close_workers=True)
+            await self._scheduler.retire_workers(workers=addresses, close_workers=True)
+
+    @property
+    def _scheduler(self) -> Any:  # noqa: ANN401 - partly typed upstream
+        return self.cluster.scheduler
 
 
 @contextmanager
@@ -296,11 +281,11 @@ def slurm_cluster(
     """
     _require_jobqueue()
     control.require_slurm()
-    name = f"geoseg-{_plain(batch)}-{secrets.token_hex(3)}"
+    name = job_name(batch, secrets.token_hex(3))
     with _log_folder(config) as logs:
         cluster = _scheduler(config, security, name)
         try:
-            script = _job_script(config, cluster.scheduler_address, security, name, logs)
+            script = job_script(config, cluster.scheduler_address, security, name, logs)
             jobs = SlurmJobs(cluster, config, script, name, logs)
             cluster.sync(_add_roll, cluster.scheduler, jobs.roll)
         except BaseException:
@@ -323,20 +308,17 @@ def _require_jobqueue() -> None:
 @contextmanager
 def _log_folder(config: SlurmConfig) -> Iterator[Path]:
     """Yield the folder of the logs; one of our own goes away again when all went well."""
-    folder = config.log_folder
+    folder = config.log_folder or user_cache_dir()
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            yield folder.absolute()
-            return
-        user_cache_dir().mkdir(parents=True, exist_ok=True)
-        own = Path(tempfile.mkdtemp(prefix="slurm-", dir=user_cache_dir()))
+        folder.mkdir(parents=True, exist_ok=True)
+        if config.log_folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="slurm-", dir=folder))
     except OSError as error:
-        where = folder or user_cache_dir()
-        msg = f"cannot make the folder for the logs of jobs in {where}: {error.strerror or error}"
+        msg = f"cannot make a folder for the logs of jobs at {folder}: {error.strerror or error}"
         raise ClusterError(msg, hint="Name another one as log_folder.") from error
-    yield own
-    shutil.rmtree(own, ignore_errors=True)
+    yield folder.absolute()
+    if config.log_folder is None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> SpecCluster:
@@ -390,7 +372,7 @@ async def _add_roll(scheduler: Any, roll: _Roll) -> None:  # noqa: ANN401 - part
     """Let the scheduler tell of workers that come and go."""
     from distributed.diagnostics.plugin import SchedulerPlugin  # noqa: PLC0415 - see above
 
-    class Caller(SchedulerPlugin):  # type: ignore[misc]
+    class Caller(SchedulerPlugin):
         name = roll.name
 
         def add_worker(self, scheduler: Any, worker: str) -> None:  # noqa: ANN401
@@ -400,107 +382,6 @@ async def _add_roll(scheduler: Any, roll: _Roll) -> None:  # noqa: ANN401 - part
             roll.strike(worker)
 
     scheduler.add_plugin(Caller())
-
-
-def _job_script(
-    config: SlurmConfig, address: str, security: Security | None, name: str, logs: Path
-) -> str:
-    """Return the job script, which dask-jobqueue writes.
-
-    Its last line becomes the worker: nothing of the shell stays behind that would have to be
-    told of a signal. Names of its jobs and workers hold the job's number.
-    """
-    import dask  # noqa: PLC0415 - see above
-    from dask_jobqueue.slurm import SLURMJob  # noqa: PLC0415 - optional
-
-    log = str(logs / name).replace("%", "%%")
-    own = [f'--output="{log}-%j.log"', "--no-requeue", f"--signal=TERM@{_warning_s(config)}"]
-    gpus = [f"--gres=gpu:{config.gpus}"] if config.gpus else []
-    start = "exec srun --ntasks=1 --cpus-per-task=$SLURM_CPUS_PER_TASK --mpi=none --input=none"
-    with dask.config.set(_NO_DEFAULTS):
-        return str(
-            SLURMJob(
-                address,
-                name="geoseg-$SLURM_JOB_ID",
-                job_name=name,
-                queue=config.queue,
-                account=config.account,
-                walltime=_clock(config.walltime_s),
-                cores=config.cores,
-                memory=f"{config.memory_bytes}B",
-                processes=config.processes,
-                interface=config.interface,
-                death_timeout=_DEATH_S,
-                local_directory=f'"{config.scratch or "${TMPDIR:-/tmp}"}"',  # noqa: S108 - of a node
-                python=f"{start} {shlex.quote(config.python)} -P",
-                worker_command="distributed.cli.dask_worker",
-                worker_extra_args=[*_worker_arguments(config), *_tls_arguments(security)],
-                job_script_prologue=[*_ENVIRONMENT, *config.prologue],
-                job_extra_directives=[*own, *gpus, *config.directives],
-                shebang="#!/usr/bin/env bash",
-            ).job_script()
-        )
-
-
-def _worker_arguments(config: SlurmConfig) -> list[str]:
-    """Return what dask-jobqueue does not say to ``dask worker``.
-
-    The shell subtracts what the prologue took, and up to a tenth at random, the same for all
-    processes of a job: so that jobs which started together do not all end together.
-    """
-    lifetime_s = config.walltime_s - config.walltime_margin_s
-    spread_s = max(1, int(lifetime_s * _STAGGER))
-    lifetime = f"$(({lifetime_s} - SECONDS - RANDOM % {spread_s}))s"
-    return [
-        *("--lifetime", lifetime),
-        *("--worker-class", f"{_WORKER}.JobWorker"),
-        *("--preload-nanny", _WORKER),
-        "--no-dashboard",
-    ]
-
-
-def _tls_arguments(security: Security | None) -> list[str]:
-    """Return the files of TLS, and that there is no way without."""
-    if security is None:
-        return []
-    files = security.get_tls_config_for_role("worker")
-    return ["--protocol", "tls://"] + [
-        word
-        for key in ("ca_file", "cert", "key")
-        if files[key]
-        for word in (f"--tls-{key.replace('_', '-')}", shlex.quote(str(Path(files[key]).resolve())))
-    ]
-
-
-def _warning_s(config: SlurmConfig) -> int:
-    """Return how long before its walltime SLURM ends a job that has missed its own time."""
-    return max(1, min(_WARNING_S, config.walltime_margin_s // 2))
-
-
-def _clock(seconds: int) -> str:
-    """Return ``D-HH:MM:SS``."""
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    day, hour = divmod(hours, 24)
-    return f"{day}-{hour:02d}:{minute:02d}:{second:02d}"
-
-
-def _plain(batch: str) -> str:
-    """Return a batch's name as part of a job's."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", batch).strip("-.")[:_NAME_CHARACTERS] or "batch"
-
-
-def _job_of(worker: str) -> str | None:
-    """Return the number of the job that a worker's name tells."""
-    found = _WORKER_NAME.fullmatch(worker)
-    return None if found is None else found["job"]
-
-
-def _with_job(watch: Watch, job_id: str) -> Watch:
-    """Return the watch with a job that has just been asked for."""
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(watch, alive=watch.alive | {job_id})
 
 
 def _last_lines(path: Path) -> str:

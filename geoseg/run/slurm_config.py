@@ -158,7 +158,8 @@ def parse_memory(text: object) -> int:
         raise ValueError(text)
     unit = found["unit"]
     step = 1024 if "i" in unit else 1000
-    size = round(float(found["number"]) * step ** (_UNITS.index(unit[0]) + 1))
+    factor: int = step ** (_UNITS.index(unit[0]) + 1)
+    size = round(float(found["number"]) * factor)
     if size < _LEAST_BYTES:
         raise ValueError(text)
     return size

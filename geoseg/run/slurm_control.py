@@ -142,8 +142,10 @@ def _used_s(text: str) -> int:
     """Return the seconds of ``[days-][hours:]minutes:seconds``; 0 for what is none."""
     days, _, clock = text.rpartition("-")
     try:
-        parts = [int(part) for part in clock.split(":")]
-        return sum(n * 60**i for i, n in enumerate(reversed(parts))) + 86_400 * int(days or 0)
+        seconds = 0
+        for part in clock.split(":"):
+            seconds = seconds * 60 + int(part)
+        return seconds + 86_400 * int(days or 0)
     except ValueError:
         return 0
 

@@ -5,7 +5,8 @@ Pure: listings of SLURM and names of workers in, decisions out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,7 @@ class Watch:
     """Jobs, from the start on, whose workers came up."""
 
 
-def looked_at(watch: Watch, jobs: Mapping[str, Job], joined: Set[str]) -> Watch:
+def looked_at(watch: Watch, jobs: Mapping[str, Job], joined: AbstractSet[str]) -> Watch:
     """Return the watch after another look.
 
     A job that is gone from the listing has ended unseen. One that was taken away is no sign
@@ -60,7 +61,7 @@ def looked_at(watch: Watch, jobs: Mapping[str, Job], joined: Set[str]) -> Watch:
     )
 
 
-def silent(jobs: Mapping[str, Job], joined: Set[str]) -> set[str]:
+def silent(jobs: Mapping[str, Job], joined: AbstractSet[str]) -> set[str]:
     """Return the jobs that have run long without a worker."""
     return {
         job_id
@@ -69,7 +70,7 @@ def silent(jobs: Mapping[str, Job], joined: Set[str]) -> set[str]:
     }
 
 
-def hopeless(watch: Watch, jobs: Mapping[str, Job], connected: Set[str]) -> str | None:
+def hopeless(watch: Watch, jobs: Mapping[str, Job], connected: AbstractSet[str]) -> str | None:
     """Return why no worker will come up, or None while one may.
 
     Args:

@@ -16,7 +16,7 @@ __all__ = ["JobWorker", "dask_setup", "own_device"]
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
-class JobWorker(Worker):  # type: ignore[misc] - partly typed upstream
+class JobWorker(Worker):
     """A worker without an HTTP server, which would listen on all interfaces."""
 
     def start_http_server(self, *_: object, **__: object) -> None:
