@@ -22,17 +22,18 @@ __all__ = [
 
 _WALLTIME: Final = re.compile(
     r"(?:(?P<days>\d{1,4})-(?P<day_hours>[01]\d|2[0-3])|(?P<hours>\d{1,5}))"
-    r":(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)"
+    r":(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)",
+    re.ASCII,
 )
-_SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[smh])")
+_SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[smh])", re.ASCII)
 _SPAN_S: Final = {"s": 1, "m": 60, "h": 3600}
-_MEMORY: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[KMGT]i?B)")
+_MEMORY: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[KMGT]i?B)", re.ASCII)
 _UNITS: Final = ("K", "M", "G", "T")
 _LEAST_BYTES: Final = 256 * 1024**2
 _MARGIN_S: Final = 300
 _LARGEST_PORT: Final = 65_535
 # One word of a job script's header; a space or a line break would be a second option.
-_WORD: Final = re.compile(r"[\w.,:+@/=-]+")
+_WORD: Final = re.compile(r"[\w.,:+@/=-]+", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 # The shell of the node puts in variables; anything that it would run is refused.
 _SCRATCH: Final = re.compile(r"(?:[^\"`\\\n$]|\$\w|\$\{\w+(?::-[^\"`\\\n${}]*)?\})+")
@@ -129,7 +130,7 @@ def parse_walltime(text: object) -> int:
     """
     found = _WALLTIME.fullmatch(_text(text))
     if found is None:
-        raise ValueError(text)
+        raise _unexpected(text)
     days, hours = int(found["days"] or 0), int(found["day_hours"] or found["hours"])
     seconds = ((days * 24 + hours) * 60 + int(found["minutes"])) * 60 + int(found["seconds"])
     return _positive(seconds)
@@ -143,7 +144,7 @@ def parse_span(text: object) -> int:
     """
     found = _SPAN.fullmatch(_text(text))
     if found is None:
-        raise ValueError(text)
+        raise _unexpected(text)
     return round(float(found["number"]) * _SPAN_S[found["unit"]])
 
 
@@ -155,13 +156,13 @@ def parse_memory(text: object) -> int:
     """
     found = _MEMORY.fullmatch(_text(text))
     if found is None:
-        raise ValueError(text)
+        raise _unexpected(text)
     unit = found["unit"]
     step = 1024 if "i" in unit else 1000
     factor: int = step ** (_UNITS.index(unit[0]) + 1)
     size = round(float(found["number"]) * factor)
     if size < _LEAST_BYTES:
-        raise ValueError(text)
+        raise _unexpected(text)
     return size
 
 
@@ -197,27 +198,31 @@ def _checked(path: Path, table: dict[str, Any], values: dict[str, Any]) -> Slurm
     return config
 
 
+def _unexpected(found: object) -> ValueError:
+    return ValueError(f"{found!r} was not expected")
+
+
 def _text(found: object) -> str:
     if not isinstance(found, str):
-        raise ValueError(found)  # noqa: TRY004 - one kind of error for all that is wrong
+        raise _unexpected(found)
     return found
 
 
 def _whole(found: object) -> int:
     if type(found) is not int or found < 0:  # not bool, which is an int too
-        raise ValueError(found)
+        raise _unexpected(found)
     return found
 
 
 def _positive(found: object) -> int:
     if _whole(found) == 0:
-        raise ValueError(found)
+        raise _unexpected(found)
     return _whole(found)
 
 
 def _port(found: object) -> int:
     if _whole(found) > _LARGEST_PORT:
-        raise ValueError(found)
+        raise _unexpected(found)
     return _whole(found)
 
 
@@ -226,7 +231,7 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[object], str]:
 
     def convert(found: object) -> str:
         if not pattern.fullmatch(_text(found)):
-            raise ValueError(found)
+            raise _unexpected(found)
         return _text(found)
 
     return convert
@@ -234,29 +239,29 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[object], str]:
 
 def _python(found: object) -> str:
     if not _text(found) or "\n" in _text(found):
-        raise ValueError(found)
+        raise _unexpected(found)
     return _text(found)
 
 
 def _folder(found: object) -> Path:
     # SLURM reads the name between quotation marks, up to the end of the line.
     if not _text(found) or re.search(r"[\"\n\\]", _text(found)):
-        raise ValueError(found)
+        raise _unexpected(found)
     return Path(_text(found)).expanduser()
 
 
 def _lines(found: object) -> tuple[str, ...]:
     if not isinstance(found, list):
-        raise ValueError(found)  # noqa: TRY004 - as above
+        raise _unexpected(found)
     if any("\n" in _text(line) for line in found):
-        raise ValueError(found)
+        raise _unexpected(found)
     return tuple(found)
 
 
 def _directives(found: object) -> tuple[str, ...]:
     lines = tuple(line.removeprefix("#SBATCH").strip() for line in _lines(found))
     if any(not line.startswith("-") or _OWN_OPTIONS.match(line) for line in lines):
-        raise ValueError(found)
+        raise _unexpected(found)
     return lines
 
 
