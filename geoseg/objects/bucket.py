@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from geoseg.errors import OptionError, OutputError
 from geoseg.objects.client import error_code, s3_client, store_errors
+from geoseg.partial_files import temporary_name
 from geoseg.redact import shown_address
 
 if TYPE_CHECKING:
@@ -35,10 +35,9 @@ SCHEME: Final = "s3://"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _MIB: Final = 1024 * 1024
 _PART_BYTES: Final = 64 * _MIB
-"""Files beyond this go up in parts, of which a failed one is sent again alone."""
-_COPY_PART_BYTES: Final = 512 * _MIB
-"""AWS copies up to 5 GB in one request, but none within its time-out."""
-_SMALL_BYTES: Final = 8 * _MIB
+"""Files beyond this go up in parts, of which a failed one is sent again alone; and are copied
+in parts, as a server takes too long for 5 GB, and refuses more, in one request."""
+_SMALL_BYTES: Final = 4 * _MIB
 """Objects up to this come down in one request, held in memory."""
 _LARGEST_DELETE: Final = 1000
 _THREADS: Final = 32
@@ -239,11 +238,10 @@ class Bucket:
     def upload(self, path: Path, name: str) -> None:
         """Write a file, in parts where it is large; it is there when all of it is."""
         client = s3_client()
-        with store_errors(f"write {self._shown(name)} from {path}"), path.open("rb") as file:
-            client.upload_fileobj(
-                file, self.bucket, self._key(name),
-                ExtraArgs={"ContentType": _type_of(name)}, Config=_transfer(),
-            )  # fmt: skip
+        with store_errors(f"write {self._shown(name)} from {path}"), _manager(client) as manager:
+            manager.upload(
+                str(path), self.bucket, self._key(name), {"ContentType": _type_of(name)}
+            ).result()
 
     def put_if_absent(self, name: str, data: bytes) -> str | None:
         """Write a small object where there is none.
@@ -296,10 +294,7 @@ class Bucket:
         client = s3_client()
         kind = {"ContentType": _type_of(target), "MetadataDirective": "REPLACE"}
         with store_errors(f"copy {self._shown(source)} to {self._shown(target)}"):
-            client.copy(
-                self._at(source), **self._at(target), ExtraArgs=kind,
-                Config=_transfer(_COPY_PART_BYTES),
-            )  # fmt: skip
+            client.copy(self._at(source), **self._at(target), ExtraArgs=kind, Config=_transfer())
 
     # Removing -------------------------------------------------------------------------------
 
@@ -344,16 +339,23 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> list[R
         return list(pool.map(work, items))
 
 
-def _transfer(part_bytes: int = _PART_BYTES) -> TransferConfig:
+def _transfer() -> TransferConfig:
     from boto3.s3.transfer import TransferConfig  # noqa: PLC0415 - optional
 
     return TransferConfig(
-        multipart_threshold=part_bytes,
-        multipart_chunksize=part_bytes,
+        multipart_threshold=_PART_BYTES,
+        multipart_chunksize=_PART_BYTES,
         max_concurrency=4,
         # Another client, if it is installed, would have other retries and time-outs.
         preferred_transfer_client="classic",
     )
+
+
+def _manager(client: Any) -> Any:  # noqa: ANN401 - made at run time
+    """Return what sends files in parts; unlike ``upload_file`` it keeps the server's errors."""
+    from boto3.s3.transfer import create_transfer_manager  # noqa: PLC0415 - optional
+
+    return create_transfer_manager(client, _transfer())
 
 
 @contextmanager
@@ -405,7 +407,7 @@ def _type_of(name: str) -> str:
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file that is there completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = temporary_name(path)
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -29,7 +29,7 @@ from typing import Final
 from geoseg.errors import OutputError
 from geoseg.objects.bucket import Bucket, Version
 
-__all__ = ["Lease", "LeaseTimes"]
+__all__ = ["DEFAULT_TIMES", "Lease", "LeaseTimes"]
 
 _log = logging.getLogger(__name__)
 _ROUNDS: Final = 5
@@ -48,6 +48,10 @@ class LeaseTimes:
     """Without one, after which the holder itself does not count on it any more."""
     look_s: float = 2.0
     """Between two looks at somebody else's hold."""
+
+
+DEFAULT_TIMES: Final = LeaseTimes()
+"""Times for servers a slow network away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ def _word(text: str) -> str:
 class Lease:
     """One hold; it belongs to a process and does not travel."""
 
-    def __init__(self, bucket: Bucket, name: str, times: LeaseTimes = LeaseTimes()) -> None:
+    def __init__(self, bucket: Bucket, name: str, times: LeaseTimes = DEFAULT_TIMES) -> None:
         """Name the object; nothing is asked of the server yet."""
         self._bucket = bucket
         self._name = name
@@ -130,9 +134,7 @@ class Lease:
         self._claim, self._successor, self._renewals = _Claim(), None, 0
         self._acquire()
         stop = threading.Event()
-        thread = threading.Thread(
-            target=self._keep, args=(stop,), name="geoseg-lease", daemon=True
-        )
+        thread = threading.Thread(target=self._keep, args=(stop,), name="geoseg-lease", daemon=True)
         thread.start()
         try:
             yield
