@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import OutputError
 from geoseg.run.batch_progress import Progress, read_progress, write_progress
+from geoseg.run.folder_home import FolderRoot
 from geoseg.run.ledger import Ledger
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.sessions import Session, begin_session, end_session, last_start, read_sessions
@@ -231,6 +232,20 @@ def test_who_looks_while_it_is_compacted_sees_everything(tmp_path: Path) -> None
             return found
 
     assert list(Ledger.read(Overtaken(tmp_path))) == expected
+
+
+def test_a_segment_that_cannot_be_read_is_left_where_it_is(tmp_path: Path) -> None:
+    several_sessions(tmp_path)
+    damaged = tmp_path / ".batch" / "ledger" / "000001-x-000001.jsonl"
+    damaged.write_bytes(b"\xff\xfe\x00 not text")
+    root = FolderRoot(tmp_path)
+    ledger = Ledger(root, "000003-x")
+    assert ledger.damaged == 1
+    assert len(ledger) == 4  # all are in another segment, too
+    ledger.compact()
+    assert len(root.names(".batch/ledger")) == 2
+    assert damaged.read_bytes().startswith(b"\xff")
+    assert list(Ledger.read(root)) == list(ledger)
 
 
 def test_a_failed_write_stops_nothing_until_the_end(
