@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from geoseg.errors import (
     OptionError,
     ScenesFailedError,
 )
-from geoseg.options import BatchOptions
+from geoseg.options import BatchOptions, ClusterOptions
 from geoseg.redact import shown_address
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.batch_book import Book
@@ -129,13 +129,17 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
     return result
 
 
-def retry_options(root: str, cluster: dict[str, Any], changes: dict[str, Any]) -> BatchOptions:
+def retry_options(root: str, cluster: ClusterOptions, given: dict[str, Any]) -> BatchOptions:
     """Return what a batch was asked for the last time, with its failed scenes to be tried again.
+
+    Its record lies where others may write. So it says which scenes and with what options, but
+    not where to compute, which may run a prologue of somebody's, nor what files to write
+    elsewhere, nor what is allowed.
 
     Args:
         root: Its root.
-        cluster: Fields of ``ClusterOptions`` to change.
-        changes: Fields of ``BatchOptions`` to change.
+        cluster: Where to compute.
+        given: Fields of ``BatchOptions`` that hold this time.
 
     Raises:
         OptionError: There is no batch, or its record does not hold all that it was asked for.
@@ -144,8 +148,15 @@ def retry_options(root: str, cluster: dict[str, Any], changes: dict[str, Any]) -
     if found is None:
         msg = f"{shown_address(root)} holds no batch"
         raise OptionError(msg, hint="Name what was --out of a 'geoseg batch' command.")
-    where = replace(found.cluster, **cluster)
-    return replace(found, **changes, out=root, cluster=where, retry_failed=True, since=None)
+    return BatchOptions(
+        sources=found.sources,
+        out=root,
+        scene=found.scene,
+        asset=found.asset,
+        cluster=cluster,
+        retry_failed=True,
+        **given,
+    )
 
 
 def _read_s3(address: str) -> str:
