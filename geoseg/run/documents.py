@@ -6,6 +6,7 @@ import base64
 import email.message
 import http.client
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -101,6 +102,9 @@ class Documents:
     def _bytes(self, address: str) -> bytes:
         shown = shown_address(address)
         if is_path(address):
+            if os.path.exists(address) and not os.path.isfile(address):  # noqa: PTH110, PTH113
+                msg = f"{shown} is no file"  # a pipe would keep us waiting
+                raise OptionError(msg)
             try:
                 with Path(address).open("rb") as file:
                     return _limited(file, shown)
