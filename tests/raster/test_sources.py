@@ -44,7 +44,8 @@ def outside(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("driver", "ending"), [("GTiff", ".tif"), ("JP2OpenJPEG", ".jp2"), ("PNG", ".png"), ("HFA", ".img")]
+    ("driver", "ending"),
+    [("GTiff", ".tif"), ("JP2OpenJPEG", ".jp2"), ("PNG", ".png"), ("HFA", ".img")],
 )
 def test_a_raster_with_its_own_pixels_is_its_only_source(
     tmp_path: Path, driver: str, ending: str
@@ -85,14 +86,12 @@ OUTSIDE = {
     "inline": lambda out: ("x.vrt", filename(VRT.format(name=filename(str(out), 0), source="SimpleSource", before="").replace("<", "&lt;"), 0)),
     "vrt:// name": lambda out: ("x.vrt", filename(f"vrt://{out}", 0)),
     "address": lambda out: ("x.vrt", filename("/vsicurl/http://127.0.0.1:9/plan.tif", 0)),
-    "connection": lambda out: ("x.vrt", filename(f'GTIFF_DIR:1:{out}', 0)),
+    "connection": lambda out: ("x.vrt", filename(f"GTIFF_DIR:1:{out}", 0)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
-def test_a_vrt_does_not_reach_outside_the_roots(
-    scene: Path, outside: Path, kind: str
-) -> None:
+def test_a_vrt_does_not_reach_outside_the_roots(scene: Path, outside: Path, kind: str) -> None:
     name, told = OUTSIDE[kind](outside)
     vrt = write_vrt(scene.with_name(name), told)
     roots = allowed_roots([str(scene.parent)])
@@ -111,13 +110,15 @@ def test_a_vrt_does_not_reach_outside_the_roots(
     ],
 )
 def test_what_two_readers_could_understand_differently_is_refused(scene: Path, told: str) -> None:
-    with pytest.raises(SceneError, match="unclear name|declarations|is no VRT"):
+    with pytest.raises(SceneError, match=r"unclear name|declarations|is no VRT"):
         source_names(str(write_vrt(scene.with_name("x.vrt"), told)))
 
 
 def test_entities_are_refused_before_they_grow(scene: Path) -> None:
     vrt = scene.with_name("x.vrt")
-    vrt.write_text('<!DOCTYPE v [<!ENTITY a "aaaa">]>' + VRT.format(name="&a;", source="S", before=""))
+    vrt.write_text(
+        '<!DOCTYPE v [<!ENTITY a "aaaa">]>' + VRT.format(name="&a;", source="S", before="")
+    )
     with pytest.raises(SceneError, match="declarations"):
         source_names(str(vrt))
 
