@@ -18,20 +18,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from rasterio.io import DatasetReader
+
 from geoseg.errors import SceneError
 from geoseg.raster.env import GDAL_ERRORS, gdal_address, gdal_env, tidy_message
 from geoseg.redact import shown_address
 
 __all__ = ["source_names"]
 
-# First bytes of formats that hold their own pixels.
+# First bytes of formats that hold their own pixels. HFA and NITF may name files with more.
 _PLAIN: Final = (
     b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",  # TIFF and BigTIFF
     b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",  # JPEG 2000
-    b"\x89PNG", b"\xff\xd8\xff", b"BM", b"EHFA_HEADER_TAG", b"NITF", b"NSIF",
+    b"\x89PNG", b"\xff\xd8\xff", b"BM",
 )  # fmt: skip
 _PLAIN_DRIVERS: Final = (
-    "GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "PNG", "JPEG", "BMP", "HFA", "NITF",
+    "GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "PNG", "JPEG", "BMP",
 )  # fmt: skip
 _SYSTEMS: Final = {"/vsicurl/": "", "/vsis3/": "s3://", "/vsigs/": "gs://", "/vsiaz/": "az://"}
 _BESIDE: Final = (".msk", ".ovr", ".aux.xml")
@@ -43,7 +45,7 @@ _HEAD_BYTES: Final = 4096
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _DEEPEST: Final = 8
 _MOST_NAMES: Final = 200_000
-_HINT: Final = "With --allow-root a scene is a TIFF, JPEG 2000, PNG, JPEG, BMP, HFA, NITF or VRT."
+_HINT: Final = "With --allow-root a scene is a TIFF, JPEG 2000, PNG, JPEG, BMP or VRT of them."
 
 
 @dataclass(slots=True)
@@ -133,32 +135,18 @@ def _local_vrt(search: _Search, name: str) -> str | None:
         if os.path.lexists(name + ending):
             search.check(name + ending)
             search.found[name + ending] = None
-    _refuse_other_overviews(name)
+    reason = _why_not_plain(name)
+    if reason is not None:
+        msg = f"cannot read {name}: {reason}"
+        raise SceneError(msg, hint=_HINT)
     return None
-
-
-def _refuse_other_overviews(name: str) -> None:
-    try:
-        notes = Path(name + ".aux.xml").read_bytes()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        msg = f"cannot read {name}.aux.xml: {error.strerror}"
-        raise SceneError(msg) from error
-    if b"overview_file" in notes.lower():
-        msg = f"{name}.aux.xml names overviews in another file"
-        raise SceneError(msg, hint="Build them anew: gdaladdo -clean FILE, then gdaladdo FILE.")
 
 
 def _remote_vrt(search: _Search, address: str, name: str) -> str | None:
     """Return the text of a VRT on another machine; None for a file with its own pixels."""
-    from rasterio.io import DatasetReader  # noqa: PLC0415 - takes a list of drivers, as open does not
-
-    try:
-        with gdal_env(name), DatasetReader(name, driver=list(_PLAIN_DRIVERS)):
-            return None
-    except GDAL_ERRORS as error:
-        reason = tidy_message(error)
+    reason = _why_not_plain(name)
+    if reason is None:
+        return None
     if search.read_text is None or address == name:
         msg = f"{shown_address(address)} cannot be looked into: {reason}"
         raise SceneError(msg, hint=_HINT)
@@ -167,6 +155,24 @@ def _remote_vrt(search: _Search, address: str, name: str) -> str | None:
         msg = f"{shown_address(address)} is of a kind that may read other files"
         raise SceneError(msg, hint=_HINT)
     return text
+
+
+def _why_not_plain(name: str) -> str | None:
+    """Open a file with the drivers that keep to it; return what they say against it, or None.
+
+    Raises:
+        SceneError: It is of their kind and yet names another file: that of its overviews.
+    """
+    try:
+        # rasterio.open takes one driver only.
+        with gdal_env(name), DatasetReader(name, driver=list(_PLAIN_DRIVERS)) as dataset:
+            told = dataset.tags(ns="OVERVIEWS")
+    except GDAL_ERRORS as error:
+        return tidy_message(error)
+    if any(key.upper() == "OVERVIEW_FILE" for key in told):
+        msg = f"{shown_address(name)} names overviews in another file"
+        raise SceneError(msg, hint="Copy it without them: gdal_translate IN OUT.")
+    return None
 
 
 def _decoded(name: str, body: bytes) -> str:

@@ -172,16 +172,18 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 def _file_bytes(path: str) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as open takes it
-            msg = f"{path} is no file"  # a pipe would keep us waiting
-            raise OptionError(msg)
-        with Path(path).open("rb") as file:
-            return _limited(file, path)
-    except OptionError:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a path as the user gave it
+        if is_file:
+            with Path(path).open("rb") as file:
+                return _limited(file, path)
+    except GeosegError:
         raise
     except (OSError, ValueError) as error:
         msg = f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
         raise OptionError(msg) from error
+    # A pipe would keep us waiting.
+    msg = f"{path} is no file"
+    raise OptionError(msg)
 
 
 def _close(error: Exception) -> None:

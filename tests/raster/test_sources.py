@@ -9,6 +9,8 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
+from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import SceneError
 from geoseg.raster.sources import source_names
@@ -45,7 +47,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("driver", "ending"),
-    [("GTiff", ".tif"), ("JP2OpenJPEG", ".jp2"), ("PNG", ".png"), ("HFA", ".img")],
+    [("GTiff", ".tif"), ("JP2OpenJPEG", ".jp2"), ("PNG", ".png")],
 )
 def test_a_raster_with_its_own_pixels_is_its_only_source(
     tmp_path: Path, driver: str, ending: str
@@ -65,6 +67,19 @@ def test_vrts_of_vrts_are_taken_apart_from_their_own_folders(scene: Path) -> Non
         assert dataset.read().sum() == 7 * 64  # GDAL sees the same
     found = source_names(str(outer))
     assert [Path(name).resolve() for name in found] == [outer, inner, scene]
+
+
+def test_vrts_that_gdal_writes_are_understood(scene: Path) -> None:
+    plain, warped = scene.with_name("plain.vrt"), scene.with_name("warped.vrt")
+    rasterio.shutil.copy(scene, plain, driver="VRT")
+    with rasterio.open(scene) as dataset, WarpedVRT(dataset, crs="EPSG:4326") as vrt:
+        rasterio.shutil.copy(vrt, warped, driver="VRT")
+    for path in (plain, warped):
+        with rasterio.open(path) as dataset:
+            assert dataset.read().max() == 7
+        assert set(source_names(str(path), check=allowed_roots([str(scene.parent)]).check)) == {
+            str(path), str(scene),
+        }  # fmt: skip
 
 
 def test_a_link_to_a_vrt_is_seen_from_where_the_vrt_lies(scene: Path, tmp_path: Path) -> None:
@@ -114,6 +129,12 @@ def test_what_two_readers_could_understand_differently_is_refused(scene: Path, t
         source_names(str(write_vrt(scene.with_name("x.vrt"), told)))
 
 
+def test_formats_that_may_name_files_with_more_pixels_are_refused(tmp_path: Path) -> None:
+    path = write_scene(tmp_path / "x.img", np.zeros((1, 8, 8), np.uint8), driver="HFA")
+    with pytest.raises(SceneError, match="may read other files"):
+        source_names(str(path))
+
+
 def test_entities_are_refused_before_they_grow(scene: Path) -> None:
     vrt = scene.with_name("x.vrt")
     vrt.write_text(
@@ -156,11 +177,17 @@ def test_other_documents_that_gdal_opens_are_refused(tmp_path: Path, text: str) 
         source_names(str(path))
 
 
-def test_overviews_elsewhere_are_refused(scene: Path) -> None:
-    scene.with_name(f"{scene.name}.aux.xml").write_text(
-        '<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">/etc/x.ovr</MDI>'
-        "</Metadata></PAMDataset>"
-    )
+@pytest.mark.parametrize("beside", [True, False])
+def test_overviews_elsewhere_are_refused(scene: Path, beside: bool) -> None:
+    if beside:
+        scene.with_name(f"{scene.name}.aux.xml").write_text(
+            '<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">/etc/x.ovr</MDI>'
+            "</Metadata></PAMDataset>"
+        )
+    else:
+        with rasterio.open(scene, "r+") as dataset:
+            dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/etc/x.ovr")
+        assert not scene.with_name(f"{scene.name}.aux.xml").exists()
     with pytest.raises(SceneError, match="overviews in another file"):
         source_names(str(scene))
 

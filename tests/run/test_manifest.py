@@ -352,6 +352,17 @@ def test_a_list_does_not_reach_outside_the_roots(home: Path, name: str, text: st
         read(home / "lists" / name, allow_roots=roots)
 
 
+def test_an_area_that_names_other_files_is_refused_under_roots(home: Path) -> None:
+    (home / "x.csv").write_text("scene,aoi\nin/a.tif,area.geojson\n")
+    area = home / "area.geojson"
+    area.write_text("<OGRVRTDataSource><OGRVRTLayer name='x'/></OGRVRTDataSource>")
+    assert len(read("x.csv").jobs) == 1
+    with pytest.raises(OptionError, match=r"line 2: the area of interest .* names other files"):
+        read("x.csv", allow_roots=(str(home),))
+    area.write_text('{"type": "Polygon"}')
+    assert len(read("x.csv", allow_roots=(str(home),)).jobs) == 1
+
+
 def test_sources_themselves_lie_within_the_roots(home: Path) -> None:
     touch(home / "lists/x.txt").write_text("../in/a.tif\n")
     roots = (str(home / "in"),)

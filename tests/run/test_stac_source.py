@@ -191,6 +191,15 @@ def test_when_a_scene_changed(
     assert job.changed == (None if moment is None else datetime.fromisoformat(moment))
 
 
+def test_an_item_of_two_searches_is_mapped_once(tmp_path: Path) -> None:
+    for number in (1, 2):
+        found = item(assets={"x": asset("data", href=f"https://h.org/x.tif?sig={number}")})
+        write(tmp_path / f"{number}.json", {"type": "FeatureCollection", "features": [found]})
+    manifest = read(tmp_path / "1.json", tmp_path / "2.json")
+    assert scenes(manifest) == {"one": "https://h.org/x.tif?sig=1"}
+    assert manifest.warnings == ("https://h.org/x.tif is named twice and mapped once",)
+
+
 def test_ids_become_folder_names(tmp_path: Path) -> None:
     path = write(tmp_path / "i.json", item("S2A/../영상:1"))
     assert list(scenes(read(path))) == ["S2A_.._영상_1"]
