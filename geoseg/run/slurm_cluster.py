@@ -40,6 +40,12 @@ _BUSY_S: Final = 900.0
 _HAND_BACK_S: Final = 120.0
 _CLOSE_S: Final = 30.0
 _POLL_S: Final = 0.2
+# A worker that pre-emption or a walltime ends has died, to Dask, and its task with it; three
+# times would be little on a queue where that is daily work. A task that kills is found later.
+_SCHEDULER: Final = {
+    "distributed.admin.tick.limit": "1h",
+    "distributed.scheduler.allowed-failures": 10,
+}
 _LOG_LINES: Final = 3
 _LOG_BYTES: Final = 16_384
 _LOG_CHARACTERS: Final = 400
@@ -338,7 +344,7 @@ def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> Spe
     else:
         options["host"] = config.scheduler_host or _own_address()
     try:
-        with dask.config.set({"distributed.admin.tick.limit": "1h"}):
+        with dask.config.set(_SCHEDULER):
             return SpecCluster(
                 scheduler={"cls": quiet, "options": options},
                 security=security,
