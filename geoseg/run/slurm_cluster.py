@@ -352,7 +352,10 @@ def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> Spe
                 name=name,
             )
     except (OSError, RuntimeError, ValueError) as error:
-        cause = without_secrets(str(error).splitlines()[0])
+        root: BaseException = error
+        while root.__cause__ is not None:  # Dask says at each level that the one below failed
+            root = root.__cause__
+        cause = without_secrets(str(root).splitlines()[0])
         msg = f"the Dask scheduler cannot listen for the jobs: {cause}"
         hint = "Choose another interface, scheduler_host or scheduler_port."
         raise ClusterError(msg, hint=hint) from error
