@@ -97,6 +97,7 @@ class SlurmJobs:
         self.name = name
         """Name of the jobs in the queue."""
         self.roll = _Roll()
+        """Which of them have workers."""
         self._config, self._script, self._logs = config, script, logs
         self._watch = Watch()
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="geoseg-slurm")
@@ -288,8 +289,12 @@ def slurm_cluster(
     _require_jobqueue()
     control.require_slurm()
     name = job_name(batch, secrets.token_hex(3))
-    with _log_folder(config) as logs:
-        cluster = _scheduler(config, security, name)
+    with (
+        _log_folder(config) as logs,
+        # Else the scheduler leaves a dask-scratch-space in the temporary folder.
+        tempfile.TemporaryDirectory(prefix="geoseg-dask-") as scratch,
+    ):
+        cluster = _scheduler(config, security, name, scratch)
         try:
             script = job_script(config, cluster.scheduler_address, security, name, logs)
             jobs = SlurmJobs(cluster, config, script, name, logs)
@@ -327,7 +332,9 @@ def _log_folder(config: SlurmConfig) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> SpecCluster:
+def _scheduler(
+    config: SlurmConfig, security: Security | None, name: str, scratch: str
+) -> SpecCluster:
     """Return a running scheduler without workers, bound to one address."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
     from distributed import Scheduler, SpecCluster  # noqa: PLC0415
@@ -344,7 +351,7 @@ def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> Spe
     else:
         options["host"] = config.scheduler_host or _own_address()
     try:
-        with dask.config.set(_SCHEDULER):
+        with dask.config.set({**_SCHEDULER, "temporary-directory": scratch}):
             return SpecCluster(
                 scheduler={"cls": quiet, "options": options},
                 security=security,

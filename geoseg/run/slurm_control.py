@@ -99,7 +99,12 @@ def submit(script: str) -> str:
         ClusterError: It refuses the job.
     """
     said = _said(["sbatch", "--parsable"], script)
-    return said.strip().splitlines()[-1].split(";")[0]  # ";cluster" may follow
+    for line in reversed(said.splitlines()):  # a site may greet before
+        job_id = line.split(";")[0].strip()  # ";cluster" may follow
+        if job_id.isdigit():
+            return job_id
+    msg = f"sbatch did not tell the number of the job: {without_secrets(' '.join(said.split()))!r}"
+    raise ClusterError(msg)
 
 
 def listed(name: str) -> dict[str, Job]:
