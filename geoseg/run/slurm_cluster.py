@@ -39,6 +39,7 @@ _LOOK_S: Final = 10.0
 _BUSY_S: Final = 900.0
 _HAND_BACK_S: Final = 120.0
 _CLOSE_S: Final = 30.0
+_GRACE_S: Final = 8.0
 _POLL_S: Final = 0.2
 # A worker that pre-emption or a walltime ends has died, to Dask, and its task with it; three
 # times would be little on a queue where that is daily work. A task that kills is found later.
@@ -151,31 +152,42 @@ class SlurmJobs:
             self._hand.submit(self._hand_back, idle_only).result(_HAND_BACK_S)
 
     def close(self) -> None:
-        """End all jobs, then the scheduler; return when the queue is empty of them."""
-        self._hand.shutdown(cancel_futures=True)
-        ended = self._cancelled()
-        self.cluster.close(timeout=_CLOSE_S)
-        end = time.monotonic() + _CLOSE_S
-        while ended and time.monotonic() < end:
-            with suppress(ClusterError):
-                if all(job.is_over for job in control.listed(self.name).values()):
-                    return
-            time.sleep(_POLL_S)
-        _log.warning("jobs may be left in the queue: scancel --name=%s ends them", self.name)
+        """End all jobs and the scheduler; return when the queue is empty of them.
 
-    def _cancelled(self) -> bool:
-        """Cancel all jobs, with patience; tell whether SLURM has heard it."""
+        Workers that lose their scheduler end cleanly by themselves; ``scancel`` is for those
+        that do not, as srun makes SIGKILL of it.
+        """
+        self._hand.shutdown(cancel_futures=True)
+        self._cancel(waiting_only=True)
+        self.cluster.close(timeout=_CLOSE_S)
+        if self._has_ended(_GRACE_S):
+            return
+        self._cancel()
+        if not self._has_ended(_CLOSE_S):
+            _log.warning("jobs may be left in the queue: scancel --name=%s ends them", self.name)
+
+    def _cancel(self, *, waiting_only: bool = False) -> None:
+        """Cancel jobs, with patience for a busy controller."""
         end = time.monotonic() + _CLOSE_S
         while time.monotonic() < end:
             try:
-                control.cancel(self.name)
+                control.cancel(self.name, waiting_only=waiting_only)
             except BusyError:
                 time.sleep(_POLL_S)
             except ClusterError as error:
                 _log.warning("%s", error)
-                return False
+                return
             else:
-                return True
+                return
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Wait until all jobs are over; tell whether they are."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with suppress(ClusterError):
+                if all(job.is_over for job in control.listed(self.name).values()):
+                    return True
+            time.sleep(_POLL_S)
         return False
 
     def _look_after(self, wanted: int) -> None:
