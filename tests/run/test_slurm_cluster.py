@@ -137,7 +137,7 @@ def test_work_of_jobs_that_are_taken_away_is_done_again(config_of, tmp_path):
 
     with running(config_of(jobs=2), 2) as (jobs, client):
         client.register_plugin(Goodbye())
-        for way in ("--quiet", "--signal=KILL --full", "--signal=TERM", "preempt"):
+        for way in ("--quiet", "--signal=TERM", "preempt"):
             folder = tmp_path / way
             folder.mkdir()
             joined = len(jobs.roll.joined)
@@ -159,7 +159,7 @@ def test_work_of_jobs_that_are_taken_away_is_done_again(config_of, tmp_path):
             assert lost not in jobs.roll.connected, way
             graceful = (tmp_path / f"{lost} said goodbye").exists()
             # srun may make SIGKILL of a plain scancel before the worker has heard SIGTERM.
-            assert graceful or way in {"--quiet", "--signal=KILL --full"}, way
+            assert graceful or way == "--quiet", way
 
 
 def test_a_job_ends_before_its_walltime_and_is_replaced(config_of):
