@@ -407,6 +407,9 @@ def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
         msg = "--scheduler slurm needs --slurm-config FILE"
         raise ClusterError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
     config = read_slurm_config(options.slurm_config)
-    jobs = stack.enter_context(slurm_cluster(config, _security(options)))
+    # What died with its worker is tried again by the driver, which knows its scene.
+    jobs = stack.enter_context(
+        slurm_cluster(config, _security(options), batch=options.name, deaths=0)
+    )
     threads = config.threads * config.processes
     return jobs.cluster, _SlurmJobs(jobs, threads), SPARE_THREADS

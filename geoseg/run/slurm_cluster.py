@@ -43,10 +43,7 @@ _GRACE_S: Final = 8.0
 _POLL_S: Final = 0.2
 # A worker that pre-emption or a walltime ends has died, to Dask, and its task with it; three
 # times would be little on a queue where that is daily work. A task that kills is found later.
-_SCHEDULER: Final = {
-    "distributed.admin.tick.limit": "1h",
-    "distributed.scheduler.allowed-failures": 10,
-}
+_DEATHS: Final = 10
 _LOG_LINES: Final = 3
 _LOG_BYTES: Final = 16_384
 _LOG_CHARACTERS: Final = 400
@@ -285,7 +282,11 @@ class SlurmJobs:
 
 @contextmanager
 def slurm_cluster(
-    config: SlurmConfig, security: Security | None = None, *, batch: str = "batch"
+    config: SlurmConfig,
+    security: Security | None = None,
+    *,
+    batch: str = "batch",
+    deaths: int = _DEATHS,
 ) -> Iterator[SlurmJobs]:
     """Run a Dask scheduler here whose workers are jobs of SLURM; no job is asked for yet.
 
@@ -293,6 +294,7 @@ def slurm_cluster(
         config: What jobs to ask for.
         security: TLS of scheduler and workers; its files must be seen by the nodes.
         batch: Name of the batch, which is part of the jobs' names.
+        deaths: Workers that may die over a task before the scheduler gives it up.
 
     Raises:
         ClusterError: dask-jobqueue or SLURM's commands are missing, or the scheduler cannot
@@ -306,7 +308,7 @@ def slurm_cluster(
         # Else the scheduler leaves a dask-scratch-space in the temporary folder.
         tempfile.TemporaryDirectory(prefix="geoseg-dask-") as scratch,
     ):
-        cluster = _scheduler(config, security, name, scratch)
+        cluster = _scheduler(config, security, name, scratch, deaths)
         try:
             script = job_script(config, cluster.scheduler_address, security, name, logs)
             jobs = SlurmJobs(cluster, config, script, name, logs)
@@ -345,7 +347,7 @@ def _log_folder(config: SlurmConfig) -> Iterator[Path]:
 
 
 def _scheduler(
-    config: SlurmConfig, security: Security | None, name: str, scratch: str
+    config: SlurmConfig, security: Security | None, name: str, scratch: str, deaths: int
 ) -> SpecCluster:
     """Return a running scheduler without workers, bound to one address."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
@@ -357,13 +359,15 @@ def _scheduler(
         "protocol": "tcp://" if security is None else "tls://",
         "port": config.scheduler_port,
         "security": security,
+        "allowed_failures": deaths,
     }
     if config.scheduler_host is None and config.interface is not None:
         options["interface"] = config.interface
     else:
         options["host"] = config.scheduler_host or _own_address()
     try:
-        with dask.config.set({**_SCHEDULER, "temporary-directory": scratch}):
+        own = {"distributed.admin.tick.limit": "1h", "temporary-directory": scratch}
+        with dask.config.set(own):
             return SpecCluster(
                 scheduler={"cls": quiet, "options": options},
                 security=security,
