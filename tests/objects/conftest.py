@@ -1,0 +1,1 @@
+from tests.buckets import bucket, moto, proxy  # noqa: F401 - fixtures
