@@ -23,6 +23,7 @@ from geoseg.model.predictor import Predictor  # noqa: E402
 from tests.ceph import ceph  # noqa: E402, F401 - fixture
 from tests.fakes import card_of, write_torch_model  # noqa: E402
 from tests.postgis import database, server  # noqa: E402, F401 - fixtures
+from tests.slurm import slurm  # noqa: E402, F401 - a fixture
 
 _COMMON = {
     "deadline": None,  # shared machines: time is no property

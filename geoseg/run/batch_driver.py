@@ -26,6 +26,7 @@ from geoseg.errors import (
     SceneError,
     ScenesFailedError,
 )
+from geoseg.redact import without_secrets
 from geoseg.run.fleet import Arrival, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
@@ -117,6 +118,11 @@ class Driver:
     def failed(self) -> int:
         """Scenes that failed in this session."""
         return self._failed
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a worker was found fit and given work."""
+        return bool(self._active or self._done or self._failed)
 
     def run(self) -> None:
         """Work until every scene is done or has failed.
@@ -247,7 +253,7 @@ class Driver:
             _log.error("%s failed unexpectedly", work.job.scene_id, exc_info=error)
         place = f"{task}: " if task is not None and task.step == "block" else ""
         kind = "" if isinstance(error, GeosegError) else f"internal error: {type(error).__name__}: "
-        reason = " ".join(f"{place}{kind}{error}".split())
+        reason = without_secrets(" ".join(f"{place}{kind}{error}".split()))
         self._failed += 1
         number = work.number
         self._drop(work)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from geoseg.grid.tiling import BlockIndex
 from geoseg.redact import shown_address
+from geoseg.run.allowed import AllowedRoots
 from geoseg.run.place import SceneHome
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import RunTotals, added, total
@@ -34,7 +35,7 @@ from geoseg.run.scene_tasks import (
     plan_scene,
 )
 
-__all__ = ["SceneWork", "Task", "utc_now"]
+__all__ = ["SceneWork", "Task", "utc_now", "waiting_outcome"]
 
 Step = Literal["plan", "block", "part", "describe"]
 
@@ -60,11 +61,25 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def waiting_outcome(job: SceneJob) -> SceneOutcome:
+    """Return what is known of a scene that nobody has begun."""
+    return SceneOutcome(
+        scene_id=job.scene_id, scene=shown_address(job.address), state="waiting", at=utc_now()
+    )
+
+
 class SceneWork:
     """The tasks of one scene."""
 
     def __init__(
-        self, number: int, job: SceneJob, home: SceneHome, *, use_measured: bool, attempt: str
+        self,
+        number: int,
+        job: SceneJob,
+        home: SceneHome,
+        roots: AllowedRoots,
+        *,
+        use_measured: bool,
+        attempt: str,
     ) -> None:
         """Begin with the plan.
 
@@ -72,11 +87,12 @@ class SceneWork:
             number: Place in the batch; older scenes go first.
             job: What to do.
             home: Where the results go.
+            roots: Where the files behind the scene may lie.
             use_measured: Follow what ``geoseg tune`` has found on this machine.
             attempt: Names the folder that this session's files are made in.
         """
         self.number, self.job, self.home = number, job, home
-        self._use_measured, self._attempt = use_measured, attempt
+        self._roots, self._use_measured, self._attempt = roots, use_measured, attempt
         self._todo: deque[Task] = deque([Task(number, "plan")])
         self._running = 0
         self._plan: RunPlan | None = None
@@ -128,7 +144,11 @@ class SceneWork:
         """Return the function of a task and its arguments behind the ``WorkerContext``."""
         plan, home = self._plan, self.home
         if task.step == "plan" or plan is None:
-            return partial(plan_scene, use_measured=self._use_measured), (self.job, home)
+            return partial(plan_scene, use_measured=self._use_measured), (
+                self.job,
+                home,
+                self._roots,
+            )
         if task.step == "block":
             return map_block, (plan, home, task.item)
         if task.step == "part":
