@@ -1,1 +1,0 @@
-from tests.buckets import bucket, moto, proxy  # noqa: F401 - fixtures
