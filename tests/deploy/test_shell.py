@@ -44,6 +44,7 @@ def shared_out(tmp_path):
         for task in range(shares):
             environment = {
                 **os.environ, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_JOB_ID": "1",
+                "SLURM_ARRAY_JOB_ID": "1",
                 "GEOSEG_ENVIRONMENT": str(tmp_path),
             }  # fmt: skip
             command = ["bash", ARRAY, str(shares), scenes, "maps/", "--format", "geojson"]

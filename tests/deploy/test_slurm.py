@@ -24,23 +24,12 @@ exit "${STAND_IN_CODE:-0}"
 """
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Return the environment in which SLURM's commands reach a real controller and its nodes."""
-    sandbox = pytest.importorskip("scripts.slurm_sandbox")
-    lacking = sandbox.missing_program()
-    if lacking is not None:
-        pytest.skip(f"{lacking} is not installed")
-    with sandbox.started(tmp_path_factory.mktemp("slurm")) as environment:
-        yield {**os.environ, **environment}
-
-
 class Jobs:
     """Sends in scripts from a folder of its own and looks after them."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self.folder = folder
-        self.environment = {**environment, "GEOSEG_ENVIRONMENT": str(folder)}
+        self.environment = {**os.environ, **environment, "GEOSEG_ENVIRONMENT": str(folder)}
         self.calls = folder / "calls"
         program = folder / "bin" / "geoseg"
         program.parent.mkdir()
