@@ -25,6 +25,7 @@ __all__ = ["answer", "cli", "main"]
 # command runs, so that --help answers without torch, dask or geopandas.
 _COMMANDS: Final = {
     "run": ("geoseg.cli.run", "run_command", "Map the land cover of one scene."),
+    "batch": ("geoseg.cli.batch", "batch_command", "Map many scenes, on one machine or a cluster."),
     "vectorise": (
         "geoseg.cli.vectorise", "vectorise_command", "Turn any class raster into polygons.",
     ),

@@ -8,22 +8,16 @@ from typing import Any
 import click
 
 from geoseg.cli.options import (
-    aoi_option,
-    bands_option,
     configure_logging,
-    device_options,
     echo_json,
     errors_as_events,
-    expert_options,
     json_option,
-    model_option,
     overwrite_option,
-    pixel_options,
-    polygon_options,
     scene_argument,
     verbosity_options,
 )
-from geoseg.options import POLYGON_SUFFIXES, RunOptions
+from geoseg.cli.scene_options import run_options, scene_options
+from geoseg.options import RunOptions
 
 __all__ = ["run_command"]
 
@@ -52,56 +46,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
     metavar="DIR",
     help="Result folder. [default: SCENE's name + _geoseg, in the current folder]",
 )
-@model_option
-@bands_option
-@aoi_option
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    type=click.Choice([name for name in POLYGON_SUFFIXES if name != "gpkg"]),
-    help="Write the polygons in this format too, beside GeoPackage; may be repeated.",
-)
-@click.option("--no-polygons", is_flag=True, help="Write no polygons at all.")
-@polygon_options
-@click.option(
-    "--keep-raw",
-    is_flag=True,
-    help="With --min-area, also write the class raster as it was before: classes_raw.tif.",
-)
-@click.option(
-    "--confidence/--no-confidence", default=True, show_default=True, help="Write confidence.tif."
-)
-@click.option("--scores", is_flag=True, help="Write scores.tif, one band per class.")
-@click.option(
-    "--seams",
-    is_flag=True,
-    help="Write seams.tif and one number: where and how much overlapping windows "
-    "disagree. Costs extra windows around every block.",
-)
-@pixel_options
-@click.option(
-    "--nodata",
-    type=float,
-    metavar="VALUE",
-    help="Pixels of this value in all bands are nodata, beside what the file declares.",
-)
-@click.option(
-    "--nodata-rule",
-    type=click.Choice(["any", "all"]),
-    default="any",
-    show_default=True,
-    help="A pixel is nodata where any, or only where all, of its bands are as declared.",
-)
-@click.option(
-    "--stitch",
-    type=click.Choice(["auto", "crop", "blend"]),
-    default="auto",
-    show_default=True,
-    help="How windows are joined; auto follows the model's card.",
-)
-@device_options
-@expert_options
+@scene_options
 @overwrite_option
 @click.option("--dry-run", is_flag=True, help="Show blocks, memory, disk and time, and do nothing.")
 @json_option
@@ -112,8 +57,6 @@ def run_command(
     as_json: bool,
     verbose: int,
     quiet: bool,
-    formats: tuple[str, ...],
-    no_polygons: bool,
     **fields: Any,  # noqa: ANN401 - click hands over the fields of RunOptions by name
 ) -> None:
     """Map the land cover of SCENE, a path or URL of anything that GDAL reads as a raster.
@@ -123,9 +66,8 @@ def run_command(
     on the size of the scene.
     """  # fmt: skip
     configure_logging(verbose=verbose, quiet=quiet)
-    chosen = () if no_polygons else tuple(dict.fromkeys(("gpkg", *formats)))
     with errors_as_events(as_json=as_json):
-        options = RunOptions(formats=chosen, **fields)
+        options = run_options(**fields)
         if dry_run:
             _show_estimate(options, as_json=as_json)
         else:

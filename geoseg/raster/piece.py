@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
+from geoseg.partial_files import temporary_name
 from geoseg.raster.env import GDAL_ERRORS, gdal_env, mapped_read_errors, tidy_message
 from geoseg.raster.readback import DISK_HINT
 
@@ -27,7 +28,7 @@ def write_piece(path: Path, bands: Sequence[NDArray[np.uint8]]) -> int:
         OutputError: The file cannot be written (disk full, no permission).
     """
     height, width = bands[0].shape
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         _write_synced(temporary, _encoded(bands, height, width))
         size = _committed_size(temporary)

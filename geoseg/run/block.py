@@ -88,7 +88,7 @@ def run_block(
         SceneReadError: The pixels cannot be read.
         OutputError: The piece cannot be written.
         OutOfDeviceMemoryError: The device is too small for the smallest window.
-        RunInterruptedError: ``stop`` said so.
+        RunInterruptedError: ``stop`` said so, or the run store holds another run by now.
     """
     watch = Stopwatch()
     store = RunStore(plan.out)
@@ -103,6 +103,7 @@ def run_block(
         with engine.slots:
             layers = classify_block(forward, valid)
         with watch("write"):
+            store.require(plan.digest)
             piece_bytes = write_piece(store.piece_path(block), _piece_bands(layers))
         if plan.is_traced:
             with watch("trace"):

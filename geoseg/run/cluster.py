@@ -27,7 +27,7 @@ from geoseg.errors import (
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Failure", "failures_error", "local_client", "map_bounded"]
+__all__ = ["Failure", "failures_error", "local_client", "map_bounded", "portless_scheduler"]
 
 _log = logging.getLogger(__name__)
 _AHEAD_PER_WORKER: Final = 2
@@ -81,6 +81,13 @@ def local_client(workers: int) -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
+
+
+def portless_scheduler() -> type[Any]:
+    """Return Dask's scheduler without its HTTP server."""
+    from distributed import Scheduler  # noqa: PLC0415 - 0.4 s
+
+    return _portless(Scheduler)
 
 
 def _portless(kind: type[Any]) -> type[Any]:

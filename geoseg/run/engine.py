@@ -1,12 +1,15 @@
 """What a worker process keeps: models by identity, and per run its scene, limits and stop.
 
-A result folder has one run at a time, held by its lock, and so names the run.
+A result folder has one run at a time, held by its lock, and so names the run. The network
+is everybody's: blocks of several runs take turns in it.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -30,17 +33,21 @@ __all__ = [
     "request_stop",
     "run_limits",
     "stop_requested",
+    "taking_part",
 ]
 
 _BLOCKS_PER_RETURN: Final = 4
+_IDLE_RUNS: Final = 4
+"""Scenes that a worker keeps open between their blocks."""
 
 
 @dataclass(slots=True)
 class _RunState:
     """What the blocks of one run share in this process."""
 
+    digest: str
     limits: DeviceLimits
-    slots: threading.Semaphore
+    users: int = 0
     reader: SceneReader | None = None
     stopped: bool = False
     finished_blocks: int = 0
@@ -48,6 +55,7 @@ class _RunState:
 
 _guard: Final = threading.Lock()
 _models: Final[dict[str, Predictor]] = {}
+_slots: Final[dict[tuple[str, int], threading.Semaphore]] = {}
 _runs: Final[dict[Path, _RunState]] = {}
 
 
@@ -62,8 +70,36 @@ def end_run(plan: RunPlan) -> None:
     """Close the scene and forget the run; the model stays for the next one."""
     with _guard:
         state = _runs.pop(plan.out, None)
-    if state is not None and state.reader is not None:
-        state.reader.close()
+    _close(state)
+
+
+@contextmanager
+def taking_part(plan: RunPlan) -> Iterator[None]:
+    """Hold a run's scene open for a block, in a process that nobody tells when the run ends.
+
+    Of the runs that have no block here just now, the last few stay open.
+    """
+    with _guard:
+        state = _runs.pop(plan.out, None)
+        if state is None or state.digest != plan.digest:
+            # Blocks of a client that was killed may still run; what they make goes nowhere.
+            state = _fresh(plan)
+        _runs[plan.out] = state  # now the youngest
+        state.users += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            state.users -= 1
+            idle = [out for out, other in _runs.items() if not other.users]
+            old = [_runs.pop(out) for out in idle[:-_IDLE_RUNS]]
+        _close(*old)
+
+
+def _close(*states: _RunState | None) -> None:
+    for state in states:
+        if state is not None and state.reader is not None:
+            state.reader.close()
 
 
 def load_engine(plan: RunPlan) -> Engine:
@@ -76,7 +112,9 @@ def load_engine(plan: RunPlan) -> Engine:
         state = _state(plan)
         if state.reader is None:
             state.reader = SceneReader(plan.scene, plan.bands, plan.nodata_rule)
-        return Engine(state.reader, predictor, state.limits, state.slots)
+        key = plan.device.name, plan.workers
+        slots = _slots.setdefault(key, threading.Semaphore(plan.workers))
+        return Engine(state.reader, predictor, state.limits, slots)
 
 
 def load_model(plan: RunPlan) -> Predictor:
@@ -140,4 +178,4 @@ def _state(plan: RunPlan) -> _RunState:
 
 
 def _fresh(plan: RunPlan) -> _RunState:
-    return _RunState(DeviceLimits(plan.batch_size), threading.Semaphore(plan.workers))
+    return _RunState(plan.digest, DeviceLimits(plan.batch_size))

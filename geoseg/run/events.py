@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = [
     "BatchDone",
+    "BatchFinished",
+    "BatchReady",
     "BlockDone",
     "Event",
     "Finished",
@@ -20,6 +22,8 @@ __all__ = [
     "Looked",
     "PlanReady",
     "Progress",
+    "SceneChanged",
+    "ScenesSoFar",
     "StageStarted",
     "TrainReady",
     "Trained",
@@ -190,6 +194,77 @@ class Finished(Event):
     """Per class: class_id, class_name, px_count, area_m2, share."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReady(Event):
+    """The scenes of a batch are listed, its place is held; no worker has been asked yet."""
+
+    out: str
+    """Root of the results."""
+    session: str
+    scenes: int
+    """Scenes asked for."""
+    to_do: int
+    """Those that are neither done nor given up."""
+    done_before: int
+    failed_before: int
+    """Scenes that failed in an earlier session and are left alone."""
+    older: int
+    """Scenes that ``--since`` leaves out."""
+    scheduler: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneChanged(Event):
+    """A scene of a batch is begun, planned, done or given up."""
+
+    scene_id: str
+    scene: str
+    state: str
+    """``running``, ``done`` or ``failed``."""
+    reason: str | None
+    hint: str | None
+    blocks: int
+    """0 before it is planned."""
+    blocks_done: int
+    output_px: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenesSoFar(Event):
+    """Where a batch stands; about once a second."""
+
+    done: int
+    """Scenes of this session."""
+    failed: int
+    running: int
+    waiting: int
+    blocks: int
+    """Blocks of the scenes planned so far."""
+    blocks_done: int
+    px_done: int
+    in_flight: int
+    """Tasks that the workers have."""
+    workers: int
+    threads: int
+    """Tasks that they run at a time."""
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFinished(Event):
+    """A session of a batch is over and its reports are written."""
+
+    out: str
+    done: int
+    """Scenes that are complete, those of earlier sessions included."""
+    failed: int
+    """Scenes that are not, those of earlier sessions included."""
+    elapsed_s: float
+    px_done: int
+    """Pixels of this session."""
+
+
 _KINDS: dict[type[Event], str] = {
     PlanReady: "plan",
     VectoriseReady: "vectorise",
@@ -203,6 +278,10 @@ _KINDS: dict[type[Event], str] = {
     BatchDone: "batch",
     Looked: "look",
     Trained: "trained",
+    BatchReady: "batch_ready",
+    SceneChanged: "scene",
+    ScenesSoFar: "progress",
+    BatchFinished: "batch_finished",
 }
 
 Progress = Callable[[Event], None]

@@ -7,7 +7,7 @@ polygons.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +28,7 @@ from geoseg.vector.polygons import Strip, VectorSummary, write_polygons
 from geoseg.vector.sieve import sieve
 from geoseg.vector.trace import BlockTrace
 
-__all__ = ["PolygonResult", "write_polygon_files", "write_rasters"]
+__all__ = ["PolygonResult", "raster_names", "write_polygon_files", "write_rasters"]
 
 STRIP_ROWS: Final = 512
 """Rows that are sieved at a time; the height of a tile in the files."""
@@ -129,12 +129,25 @@ def _sieved_path(store: RunStore) -> Path:
     return store.final / "sieved.tif"
 
 
-def write_rasters(plan: RunPlan, store: RunStore) -> dict[str, Path]:
+def raster_names(plan: RunPlan) -> tuple[str, ...]:
+    """Return the names of the raster layers that were asked for."""
+    return tuple(_raster_layers(plan))
+
+
+def write_rasters(
+    plan: RunPlan, store: RunStore, names: Collection[str] | None = None
+) -> dict[str, Path]:
     """Write one COG per raster layer that was asked for, side by side.
 
     Overviews take half of the time, and GDAL makes those of one file with one thread.
+
+    Args:
+        plan: The plan.
+        store: Holds what the blocks made.
+        names: Only these layers; default all.
     """
-    layers = _raster_layers(plan)
+    found = _raster_layers(plan)
+    layers = {name: found[name] for name in (found if names is None else names)}
     files = {name: store.final / f"{name}.tif" for name in layers}
 
     def write(name: str) -> None:

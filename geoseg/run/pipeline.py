@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,7 +16,7 @@ from typing import Final, TypeVar
 from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.memory import return_freed_pages
-from geoseg.options import POLYGON_SUFFIXES, RunOptions
+from geoseg.options import RunOptions
 from geoseg.run.arrivals import Arrivals
 from geoseg.run.block import run_block
 from geoseg.run.cluster import Failure, failures_error, local_client, map_bounded
@@ -34,26 +32,14 @@ from geoseg.run.engine import (
 from geoseg.run.events import BlockDone, Finished, PlanReady, Progress, StageStarted, Warned
 from geoseg.run.finish import PolygonResult, write_polygon_files, write_rasters
 from geoseg.run.plan import RunPlan, make_plan
-from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record, total
-from geoseg.run.stac import scene_item
-from geoseg.run.store import Receipt, RunStore, StoreKey, write_atomically
-from geoseg.vector.style import raster_qml
+from geoseg.run.publish import RECORD_NAME, RESULT_NAMES, describe, publish, write_record
+from geoseg.run.report import ClassShare, RunTotals, total
+from geoseg.run.store import Receipt, RunStore, StoreKey
 
-__all__ = ["RESULT_NAMES", "RunResult", "run"]
+__all__ = ["RunResult", "run"]
 
-RESULT_NAMES: Final = (
-    "classes.tif", "classes.tif.aux.xml", "classes_raw.tif", "classes_raw.tif.aux.xml",
-    "classes.qml", "confidence.tif", "scores.tif", "seams.tif",
-    *(f"polygons{suffix}" for suffix in POLYGON_SUFFIXES.values()),
-    "item.json", "run.json",
-)  # fmt: skip
-"""Every file that a run may leave in its folder."""
-_STALE_SUFFIXES: Final = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
-"""What viewers and databases put beside a file; beside its successor it would lie."""
 _PATIENCE_S: Final = 5.0
 _Made = TypeVar("_Made")
-_RECORD_NAME: Final = "run.json"
-"""The file that tells that a folder's results are complete: first to go, last to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +189,7 @@ def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:
     if not found:
         return
     # A run that was killed while its files moved to their names is continued: see _publish.
-    if store.holds(plan.digest) and _RECORD_NAME not in found:
+    if store.holds(plan.digest) and RECORD_NAME not in found:
         return
     msg = f"{plan.out} holds results already ({found[0]})"
     raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
@@ -326,27 +312,19 @@ def _finish(
             with _stage("polygons", finish_s, progress):
                 made = polygons()
         with _stage("mosaic", finish_s, progress):
-            files = rasters() | made.files
-    summary = made.summary
-    totals = totals if made.class_px is None else replace(totals, class_px=made.class_px)
-    shares = class_shares(plan, totals, summary.area_m2 if summary else None)
-    n_polygons = summary.n_polygons if summary else None
+            files = rasters()
     with _stage("metadata", finish_s, progress):
-        files |= _write_metadata(plan, store, totals, shares, files)
+        found = describe(plan, store, totals, made, files)
         elapsed_s = time.perf_counter() - start
-        record = run_record(
+        files, record = write_record(
             plan,
-            totals,
-            shares,
+            store,
+            found,
             elapsed_s=elapsed_s,
             finish_s=finish_s,
-            files=files,
-            n_polygons=n_polygons,
             device_limits=run_limits(plan).as_json(),
         )
-        files["run"] = store.final / "run.json"
-        write_atomically(files["run"], json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    _publish(plan.out, store)
+    publish(plan.out, store)
     store.remove()
     placed = {name: plan.out / path.name for name, path in files.items()}
     progress(
@@ -361,9 +339,9 @@ def _finish(
         plan=plan,
         out=plan.out,
         files=placed,
-        classes=shares,
-        totals=totals,
-        n_polygons=n_polygons,
+        classes=found.shares,
+        totals=found.totals,
+        n_polygons=found.n_polygons,
         finish_s=finish_s,
         elapsed_s=elapsed_s,
     )
@@ -385,41 +363,3 @@ def _stage(name: str, seconds: dict[str, float], progress: Progress) -> Iterator
     start = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - start
-
-
-def _write_metadata(
-    plan: RunPlan,
-    store: RunStore,
-    totals: RunTotals,
-    shares: tuple[ClassShare, ...],
-    files: dict[str, Path],
-) -> dict[str, Path]:
-    """Write the QGIS style of the class raster and the STAC item."""
-    style = store.final / "classes.qml"
-    write_atomically(style, raster_qml(plan.card.legend))
-    item = store.final / "item.json"
-    record = scene_item(plan, totals, shares, {**files, "style": style})
-    write_atomically(item, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    return {"style": style, "item": item}
-
-
-def _publish(out: Path, store: RunStore) -> None:
-    """Move finished files to their names; old results go away.
-
-    The record is removed first and comes back last, so that a folder with a record holds
-    the results of one run, whenever the power goes.
-    """
-    try:
-        (out / _RECORD_NAME).unlink(missing_ok=True)
-        for name in (*(n for n in RESULT_NAMES if n != _RECORD_NAME), _RECORD_NAME):
-            source = store.final / name
-            if source.exists():
-                os.replace(source, out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
-            for suffix in _STALE_SUFFIXES:
-                if f"{name}{suffix}" not in RESULT_NAMES:
-                    (out / f"{name}{suffix}").unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"cannot write to {out}: {error.strerror or error}"
-        raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error

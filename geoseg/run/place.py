@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from geoseg.grid.tiling import BlockIndex
 from geoseg.run.store import Receipt, RunStore, StoreKey
 
-__all__ = ["Root", "SceneHome"]
+__all__ = ["Root", "SceneHome", "WorkerContext"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """What a task is told of the process that it runs in."""
+
+    slots: int
+    """Blocks that may be in the network at a time."""
+    scratch: Path
+    """Folder for files of this process."""
 
 
 class SceneHome(Protocol):
@@ -28,6 +39,10 @@ class SceneHome(Protocol):
     @property
     def address(self) -> str:
         """Folder or URL of the scene's results, as it may be shown."""
+
+    @property
+    def is_shared(self) -> bool:
+        """True where all workers see the run store itself, and can share the last steps."""
 
     def is_finished(self) -> bool:
         """Tell whether the record of a complete result is there."""
@@ -58,6 +73,9 @@ class SceneHome(Protocol):
     def receipts(self) -> dict[BlockIndex, Receipt]:
         """Return the finished blocks."""
 
+    def prepare(self, store: RunStore, key: StoreKey) -> None:
+        """Make the local ``store`` ready for pieces, in a worker, where it is not the place."""
+
     def commit(self, store: RunStore, block: BlockIndex) -> None:
         """Bring a block that was committed to the local ``store`` here; receipt last.
 
@@ -82,7 +100,10 @@ class SceneHome(Protocol):
 
 
 class Root(Protocol):
-    """Place of a whole batch; only the client uses it."""
+    """Place of a whole batch. The client uses it; workers only to show that they see it.
+
+    Pickled to workers, so it holds an address and no handle.
+    """
 
     @property
     def address(self) -> str:

@@ -14,7 +14,7 @@ from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt
 from geoseg.version import __version__
 
-__all__ = ["ClassShare", "RunTotals", "run_record", "total"]
+__all__ = ["ClassShare", "RunTotals", "added", "class_shares", "run_record", "total"]
 
 _LIBRARIES = (
     "openvino", "onnxruntime", "torch", "segmentation-models-pytorch", "rasterio", "numpy",
@@ -89,6 +89,21 @@ def total(receipts: Iterable[Receipt], n_classes: int) -> RunTotals:
             stage: round(sum(getattr(r, f"{stage}_s") for r in found), 3)
             for stage in ("read", "predict", "stitch", "write", "trace")
         },
+    )
+
+
+def added(first: RunTotals, second: RunTotals) -> RunTotals:
+    """Return the totals of two sets of blocks that have none in common."""
+    px = zip(first.class_px, second.class_px, strict=True)
+    return RunTotals(
+        class_px=tuple(a + b for a, b in px),
+        output_px=first.output_px + second.output_px,
+        windows=first.windows + second.windows,
+        forwarded_px=first.forwarded_px + second.forwarded_px,
+        empty_blocks=first.empty_blocks + second.empty_blocks,
+        overlap_px=first.overlap_px + second.overlap_px,
+        disagree_px=first.disagree_px + second.disagree_px,
+        stage_s={k: round(v + second.stage_s[k], 3) for k, v in first.stage_s.items()},
     )
 
 

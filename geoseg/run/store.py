@@ -20,9 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
+from geoseg.partial_files import temporary_name
 from geoseg.raster.readback import DISK_HINT
+from geoseg.run.folder_lock import locked_folder
 
 if TYPE_CHECKING:
     from geoseg.vector.trace import BlockTrace
@@ -31,8 +33,6 @@ __all__ = ["Receipt", "RunStore", "StoreKey", "place", "write_atomically"]
 
 _log = logging.getLogger(__name__)
 STORE_NAME = ".geoseg"
-# What flock, lockf and Windows say of a lock that somebody else holds.
-_HELD_ERRNOS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 class StoreKey(NamedTuple):
@@ -90,7 +90,7 @@ class Receipt:
 @contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
     """Yield a name to write to; the file is then at ``path`` completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:  # Windows flushes only what may be written
@@ -126,17 +126,19 @@ def place(source: Path, target: Path) -> None:
 class RunStore:
     """Pieces and receipts of one run."""
 
-    def __init__(self, out: Path, *, folder: Path | None = None) -> None:
+    def __init__(self, out: Path, *, folder: Path | None = None, attempt: str = "") -> None:
         """Name the places; nothing is touched yet.
 
         Args:
             out: What is being made, as messages name it.
             folder: The store; by default ``.geoseg`` in the folder ``out``.
+            attempt: Tells apart the ``final`` folders of processes that may make the same
+                results at a time.
         """
         self._out = out
         self.folder = folder or out / STORE_NAME
         self.pieces = self.folder / "pieces"
-        self.final = self.folder / "final"
+        self.final = self.folder / (f"final-{attempt}" if attempt else "final")
         self._plan = self.folder / "plan.json"
 
     def open(self, key: StoreKey, *, discard: bool) -> tuple[int, int]:
@@ -182,13 +184,29 @@ class RunStore:
 
     def holds(self, digest: str) -> bool:
         """Tell whether the pieces here were made from what ``digest`` stands for."""
+        return self.stored_digest() == digest
+
+    def require(self, digest: str) -> None:
+        """Let nothing into the store that was made for another run.
+
+        A block may outlive the client that asked for it, on a cluster that both lose sight of.
+
+        Raises:
+            RunInterruptedError: The store is gone, or is that of another run.
+        """
+        if not self.holds(digest):
+            msg = f"{self._out} belongs to another run by now"
+            raise RunInterruptedError(msg)
+
+    def stored_digest(self) -> str | None:
+        """Return the digest of what the pieces here were made from, or None."""
         stored = self._stored()
-        return stored is not None and stored["digest"] == digest
+        return None if stored is None else str(stored["digest"])
 
     def _create(self, key: StoreKey) -> None:
         try:
             if self.folder.exists():
-                for path in (self.pieces, self.final):
+                for path in (self.pieces, *self.folder.glob("final*")):
                     shutil.rmtree(path, ignore_errors=True)
             self.pieces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -205,38 +223,12 @@ class RunStore:
         Raises:
             OutputError: Another run holds it, or the folder cannot be written.
         """
-        try:
-            handle = self._opened_lock()
-        except OutputError:
-            raise
-        except OSError as error:
-            msg = f"cannot write to {self.folder.parent}: {error.strerror or error}"
-            raise OutputError(msg, hint="Choose a writable folder with --out.") from error
-        try:
-            yield
-        finally:
-            if not (self._plan.exists() or self.pieces.exists()):
-                self.remove()
-            os.close(handle)
-
-    def _opened_lock(self) -> int:
-        """Return the descriptor of the lock file, locked."""
-        path = self.folder / "lock"
-        while True:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with locked_folder(self.folder, self._out):
             try:
-                _lock(handle, self._out)
-                # The run before may have removed its store between the two calls above;
-                # a lock on a file without a name would hold nobody off.
-                if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
-                    return handle
-            except FileNotFoundError:
-                pass
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
+                yield
+            finally:
+                if not (self._plan.exists() or self.pieces.exists()):
+                    self.remove()
 
     def piece_path(self, block: BlockIndex) -> Path:
         """Return where a block's pixels are."""
@@ -321,23 +313,3 @@ def _is_plan(stored: object) -> bool:
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     fresh = json.loads(json.dumps(new))
     return [key for key in fresh if old.get(key) != fresh[key]] or ["version"]
-
-
-def _lock(handle: int, out: Path) -> None:
-    try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-    except ImportError:  # pragma: no cover - Windows
-        import msvcrt  # noqa: PLC0415
-
-        lock: Any = lambda: msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # noqa: E731
-    else:
-        lock = lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # noqa: E731
-    try:
-        lock()
-    except OSError as error:
-        if error.errno not in _HELD_ERRNOS:
-            # Some network file systems have no locks. Runs there work, unguarded.
-            _log.warning("%s cannot be locked (%s): start no second run on it", out, error)
-            return
-        msg = f"another geoseg run is writing to {out}"
-        raise OutputError(msg, hint="Wait for it, or choose another --out.") from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,10 @@ _BYTES_PER_BATCH = 8 * 2**20
 _RFC7946_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
 _WGS84 = "OGC:CRS84"
+_TIME_OPTION = "OGR_CURRENT_DATE"
+_time_guard = threading.Lock()
+_writers = 0
+_time_before: str | None = None
 
 
 def check_format(target: Path | Table) -> None:
@@ -95,7 +100,7 @@ def write_layer(batches: Iterable[pa.RecordBatch], target: Path | Table, info: L
 
 
 def _write_gpkg(batches: pa.RecordBatchReader, path: Path, info: LayerInfo) -> None:
-    with _gdal_options(OGR_CURRENT_DATE=FIXED_TIME):
+    with _fixed_time():
         _write_with_gdal(batches, path, info, driver="GPKG", dataset_options={"VERSION": "1.4"})
     add_layer_style(path, layer=info.name, legend=info.legend)
     add_class_domain(path, layer=info.name, field="class_id", legend=info.legend)
@@ -207,16 +212,27 @@ def _write_with_gdal(
 
 
 @contextmanager
-def _gdal_options(**options: str) -> Iterator[None]:
-    """Set GDAL's process-wide options for a while."""
+def _fixed_time() -> Iterator[None]:
+    """Let GDAL write :data:`FIXED_TIME` as the time of change, for as long as anyone writes.
+
+    The option is the whole process's, and several scenes may be written at a time: the first
+    one sets it, the last one takes it back.
+    """
     import pyogrio
 
-    before = {name: pyogrio.get_gdal_config_option(name) for name in options}
-    pyogrio.set_gdal_config_options(options)
+    global _writers, _time_before  # noqa: PLW0603 - it is the process's own option
+    with _time_guard:
+        if not _writers:
+            _time_before = pyogrio.get_gdal_config_option(_TIME_OPTION)
+            pyogrio.set_gdal_config_options({_TIME_OPTION: FIXED_TIME})
+        _writers += 1
     try:
         yield
     finally:
-        pyogrio.set_gdal_config_options(before)
+        with _time_guard:
+            _writers -= 1
+            if not _writers:
+                pyogrio.set_gdal_config_options({_TIME_OPTION: _time_before})
 
 
 def _units_per_degree(crs_wkt: str) -> float:

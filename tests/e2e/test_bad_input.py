@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from geoseg.run.pipeline import RESULT_NAMES
+from geoseg.run.publish import RESULT_NAMES
 from tests.fakes import card_of
 from tests.scenes import texture, write_scene
 

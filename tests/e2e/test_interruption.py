@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.run.pipeline import RESULT_NAMES
+from geoseg.run.publish import RESULT_NAMES
 from tests.e2e.conftest import Started
 from tests.scenes import texture, write_scene
 

@@ -27,7 +27,8 @@ from geoseg.errors import BlocksFailedError, RunInterruptedError, SceneReadError
 from geoseg.model.card import ModelCard
 from geoseg.options import RunOptions
 from geoseg.run.events import Event
-from geoseg.run.pipeline import RESULT_NAMES, RunResult, run
+from geoseg.run.pipeline import RunResult, run
+from geoseg.run.publish import RESULT_NAMES
 from tests.fakes import IdentityPredictor, card_of
 from tests.scenes import NORTH_UP, texture, write_scene
 

@@ -1,0 +1,396 @@
+"""Many scenes from top to bottom: list, lock, ledger, workers, reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from geoseg.errors import (
+    BatchInterruptedError,
+    ClusterError,
+    GeosegError,
+    OptionError,
+    ScenesFailedError,
+)
+from geoseg.options import BatchOptions
+from geoseg.redact import shown_address
+from geoseg.run.allowed import AllowedRoots
+from geoseg.run.batch_book import Book
+from geoseg.run.batch_driver import Counts, Driver, Limits
+from geoseg.run.events import (
+    BatchFinished,
+    BatchReady,
+    Progress,
+    SceneChanged,
+    ScenesSoFar,
+    Warned,
+)
+from geoseg.run.fleet import connected
+from geoseg.run.job_file import changed_options, read_job, selection_digest, write_job
+from geoseg.run.manifest import Manifest, read_manifest
+from geoseg.run.moments import moment_of
+from geoseg.run.place import Root
+from geoseg.run.publish import RECORD_NAME
+from geoseg.run.roots import open_root
+from geoseg.run.scene_job import SceneJob, SceneOutcome
+from geoseg.run.scene_names import assign_ids
+from geoseg.run.scene_work import SceneWork, utc_now
+from geoseg.run.sessions import ExitReason, begin_session, last_start, read_sessions
+from geoseg.run.since import since_moment
+from geoseg.run.worker_check import WorkerCheck
+
+__all__ = ["BatchResult", "retry_options", "run_batch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What ``geoseg.batch`` returns."""
+
+    out: str
+    """Root of the results, as it may be shown."""
+    scenes: tuple[SceneOutcome, ...]
+    """The scenes that were asked for, in their order."""
+    elapsed_s: float
+    """Wall-clock seconds."""
+
+    @property
+    def failed(self) -> tuple[SceneOutcome, ...]:
+        """The scenes that failed."""
+        return tuple(scene for scene in self.scenes if scene.state == "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """The scenes of a session, sorted by what is to be done with them."""
+
+    jobs: tuple[SceneJob, ...]
+    """All."""
+    to_do: tuple[SceneJob, ...]
+    """Those to map."""
+    done_before: int
+    failed_before: int
+
+
+def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> BatchResult:
+    """Map many scenes.
+
+    Args:
+        options: What to do.
+        progress: Called with events from this thread.
+
+    Raises:
+        ScenesFailedError: Some scenes failed, now or in an earlier session; the others are
+            complete.
+        BatchInterruptedError: It was stopped; the same call continues.
+        GeosegError: It could not begin.
+    """
+    root = open_root(options.out)
+    with root.locked():
+        _refuse_other_options(root, options)
+        sessions = read_sessions(root)
+        selection = selection_digest(options)
+        start = datetime.now(UTC)
+        last = moment_of(last_start(sessions, selection))
+        since = (
+            None
+            if options.since is None
+            else since_moment(options.since, now=start, last_start=last)
+        )
+        session = begin_session(
+            root,
+            at=start,
+            host=platform.node(),
+            pid=os.getpid(),
+            selection=selection,
+            since=None if since is None else since.isoformat(timespec="seconds"),
+        )
+        book = Book(root, options, session)
+        with _written_down(book):
+            manifest = read_manifest(options, last_start=last, now=start, read_s3=_read_s3)
+            listed = _listed(root, book, options, manifest)
+            write_job(root, options)
+            _announce(root, options, session.session, manifest, listed, progress)
+            book.expect(listed.to_do)
+            if listed.to_do:
+                _map(root, book, options, manifest.roots, listed, progress)
+            result = _result(root, book, listed)
+            book.has_failures = bool(result.failed)
+    progress(_finished(result, book))
+    if result.failed:
+        raise ScenesFailedError(_failures_text(result), hint=_failures_hint(root))
+    return result
+
+
+def retry_options(root: str, cluster: dict[str, Any], changes: dict[str, Any]) -> BatchOptions:
+    """Return what a batch was asked for the last time, with its failed scenes to be tried again.
+
+    Args:
+        root: Its root.
+        cluster: Fields of ``ClusterOptions`` to change.
+        changes: Fields of ``BatchOptions`` to change.
+
+    Raises:
+        OptionError: There is no batch, or its record does not hold all that it was asked for.
+    """
+    found = read_job(open_root(root), complete=True)
+    if found is None:
+        msg = f"{shown_address(root)} holds no batch"
+        raise OptionError(msg, hint="Name what was --out of a 'geoseg batch' command.")
+    where = replace(found.cluster, **cluster)
+    return replace(found, **changes, out=root, cluster=where, retry_failed=True, since=None)
+
+
+def _read_s3(address: str) -> str:
+    """Return a text object."""
+    folder, _, name = address.rpartition("/")
+    text = open_root(folder).read_text(name)
+    if text is None:
+        msg = f"there is no object {shown_address(address)}"
+        raise OptionError(msg, hint="Check the address, and the region and endpoint.")
+    return text
+
+
+def _refuse_other_options(root: Root, options: BatchOptions) -> None:
+    """Keep the results of one root of one kind."""
+    old = None if options.scene.overwrite else read_job(root)
+    changed = [] if old is None else changed_options(old, options)
+    if changed:
+        msg = f"{root.address} holds a batch with other settings ({', '.join(changed)})"
+        raise OptionError(
+            msg,
+            hint="Repeat its command, add --overwrite to replace its maps, or choose another "
+            "--out.",
+        )
+
+
+@contextmanager
+def _written_down(book: Book) -> Iterator[None]:
+    """Note how the session ends, whatever happens."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        book.close("interrupted", "stopped")
+        msg = "stopped"
+        raise BatchInterruptedError(msg, hint="Repeat the same command to continue.") from error
+    except GeosegError as error:
+        try:
+            book.close(_reason(error), str(error))
+        except GeosegError:
+            # As on a full disk: what stopped the batch stops its reports, too.
+            raise error from None
+        raise
+    except BaseException as error:
+        book.close("error", type(error).__name__)
+        raise
+    else:
+        book.close("scenes_failed" if book.has_failures else "done", None)
+
+
+def _reason(error: GeosegError) -> ExitReason:
+    if isinstance(error, ScenesFailedError):
+        return "failures"
+    if isinstance(error, BatchInterruptedError):
+        return "time_limit" if str(error).startswith("the time is up") else "interrupted"
+    return "cluster" if isinstance(error, ClusterError) else "error"
+
+
+def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -> _Listed:
+    """Name the scenes, and sort out what is done or given up."""
+    known = {outcome.scene: outcome.scene_id for outcome in book.ledger}
+    jobs = assign_ids(manifest.jobs, known)
+    finished = root.finished(job.scene_id for job in jobs)
+    to_do: list[SceneJob] = []
+    counts = {"done": 0, "failed": 0}
+    for job in jobs:
+        outcome = book.ledger.get(job.scene_id)
+        if job.scene_id in finished and not options.scene.overwrite:
+            counts["done"] += 1
+            if outcome is None or outcome.state != "done":
+                book.ledger.put(_outcome_of_record(root, job))
+        elif outcome is not None and _is_given_up(outcome, job, options):
+            counts["failed"] += 1
+        else:
+            to_do.append(job)
+    return _Listed(
+        jobs=jobs, to_do=tuple(to_do), done_before=counts["done"], failed_before=counts["failed"]
+    )
+
+
+def _is_given_up(outcome: SceneOutcome, job: SceneJob, options: BatchOptions) -> bool:
+    """Tell whether a scene failed before, and has not been mended since."""
+    failed_at = moment_of(outcome.at)
+    is_mended = job.changed is not None and failed_at is not None and job.changed > failed_at
+    is_left = not (options.retry_failed or options.scene.overwrite or is_mended)
+    return outcome.state == "failed" and is_left
+
+
+def _outcome_of_record(root: Root, job: SceneJob) -> SceneOutcome:
+    """Return what the files of a finished scene tell, which the ledger has missed."""
+    record = _json(root.read_text(f"{job.scene_id}/{RECORD_NAME}"))
+    item = _json(root.read_text(f"{job.scene_id}/item.json"))
+    result, blocks = record.get("result", {}), record.get("blocks", {}).get("count", 0)
+    bbox = item.get("bbox")
+    return SceneOutcome(
+        scene_id=job.scene_id,
+        scene=shown_address(job.address),
+        state="done",
+        at=item.get("properties", {}).get("created") or utc_now(),
+        blocks=blocks,
+        blocks_done=blocks,
+        output_px=result.get("output_px", 0),
+        valid_px=result.get("valid_px", 0),
+        elapsed_s=record.get("seconds", {}).get("elapsed", 0.0),
+        bbox=tuple(bbox) if isinstance(bbox, list) and len(bbox) == 4 else None,  # noqa: PLR2004
+        acquired=item.get("properties", {}).get("datetime"),
+        class_px=tuple((c["class_name"], c["px_count"]) for c in result.get("classes", ())),
+        n_polygons=result.get("polygons"),
+    )
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _announce(
+    root: Root,
+    options: BatchOptions,
+    session: str,
+    manifest: Manifest,
+    listed: _Listed,
+    progress: Progress,
+) -> None:
+    for message in manifest.warnings:
+        progress(Warned(message=message))
+    progress(
+        BatchReady(
+            out=root.address,
+            session=session,
+            scenes=len(listed.jobs),
+            to_do=len(listed.to_do),
+            done_before=listed.done_before,
+            failed_before=listed.failed_before,
+            older=manifest.skipped_old,
+            scheduler=options.cluster.scheduler,
+        )
+    )
+
+
+def _map(
+    root: Root,
+    book: Book,
+    options: BatchOptions,
+    roots: AllowedRoots,
+    listed: _Listed,
+    progress: Progress,
+) -> None:
+    """Have the scenes mapped by the workers."""
+    until_s = None
+    if options.time_limit_s is not None:
+        until_s = time.monotonic() + max(options.time_limit_s - book.elapsed_s, 0)
+    is_local = options.cluster.scheduler == "local"
+    attempt = secrets.token_hex(4)
+    works = (
+        SceneWork(
+            number, job, root.home(job.scene_id), roots, use_measured=is_local, attempt=attempt
+        )
+        for number, job in enumerate(listed.to_do)
+    )
+    with connected(options.cluster) as fleet:
+        check = WorkerCheck(fleet, root, options.scene.model, (job.address for job in listed.to_do))
+        driver = Driver(
+            fleet,
+            works,
+            Limits(
+                retries=options.retries,
+                max_failures=0 if options.fail_fast else options.max_failures,
+                until_s=until_s,
+            ),
+            n_scenes=len(listed.to_do),
+            tell=lambda outcome: _tell(outcome, book, progress),
+            warn=lambda text: progress(Warned(message=text)),
+            tick=lambda counts: _tick(counts, book, progress),
+            welcome=check,
+        )
+        try:
+            driver.run()
+        except ClusterError as error:
+            if driver.has_begun:
+                raise BatchInterruptedError(str(error), hint=error.hint) from error
+            raise
+        finally:
+            book.tick(driver.counts)
+            check.close()
+
+
+def _tell(outcome: SceneOutcome, book: Book, progress: Progress) -> None:
+    book.tell(outcome)
+    progress(
+        SceneChanged(
+            scene_id=outcome.scene_id,
+            scene=outcome.scene,
+            state=outcome.state,
+            reason=outcome.reason,
+            hint=outcome.hint,
+            blocks=outcome.blocks,
+            blocks_done=outcome.blocks_done,
+            output_px=outcome.output_px,
+            elapsed_s=outcome.elapsed_s,
+        )
+    )
+
+
+def _tick(counts: Counts, book: Book, progress: Progress) -> None:
+    book.tick(counts)
+    progress(
+        ScenesSoFar(
+            done=counts.done,
+            failed=counts.failed,
+            running=counts.active,
+            waiting=counts.waiting,
+            blocks=counts.blocks,
+            blocks_done=counts.blocks_done,
+            px_done=counts.px_done,
+            in_flight=counts.in_flight,
+            workers=counts.workers,
+            threads=counts.threads,
+            elapsed_s=round(book.elapsed_s, 3),
+        )
+    )
+
+
+def _result(root: Root, book: Book, listed: _Listed) -> BatchResult:
+    found = (book.ledger.get(job.scene_id) for job in listed.jobs)
+    scenes = tuple(outcome for outcome in found if outcome is not None)
+    return BatchResult(out=root.address, scenes=scenes, elapsed_s=book.elapsed_s)
+
+
+def _finished(result: BatchResult, book: Book) -> BatchFinished:
+    return BatchFinished(
+        out=result.out,
+        done=sum(scene.state == "done" for scene in result.scenes),
+        failed=len(result.failed),
+        elapsed_s=round(result.elapsed_s, 3),
+        px_done=book.px_done,
+    )
+
+
+def _failures_text(result: BatchResult) -> str:
+    first, count = result.failed[0], len(result.failed)
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return f"{count} of {len(result.scenes)} scenes failed: {first.scene_id}: {first.reason}{more}"
+
+
+def _failures_hint(root: Root) -> str:
+    return f"'geoseg batch status {root.address}' lists them; 'geoseg batch retry' tries again."

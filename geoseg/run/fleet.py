@@ -1,0 +1,398 @@
+"""The workers of a batch: processes of this machine, jobs of SLURM, or somebody's cluster.
+
+With ``geoseg.run.cluster`` the only place that knows Dask. A task is a function of geoseg's,
+by name, with addresses and frozen values; a few tasks per worker are known to the scheduler at
+a time, so that its memory and the client's do not grow with the batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from geoseg.cores import usable_cores
+from geoseg.errors import ClusterError, GeosegError
+from geoseg.options import ClusterOptions
+from geoseg.run.place import WorkerContext
+from geoseg.version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["Arrival", "Fleet", "LostWorkError", "connected"]
+
+_log = logging.getLogger(__name__)
+_CORES_PER_PROCESS: Final = 4
+"""Beyond, threads of one process wait for the interpreter more than for each other."""
+_GPU_SLOTS: Final = 3
+_SPARE_THREADS: Final = 1
+"""Blocks that read and write while the others are in the network."""
+_REFRESH_S: Final = 2.0
+_CONNECT_S: Final = 30
+_GATHER_S: Final = 60
+_FIRST_WORKER_S: Final = 600
+_DEATHS: Final = 2
+_LOCAL: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A task that ended."""
+
+    key: object
+    """What it was submitted as."""
+    result: Any
+    """What it returned; None with an error."""
+    error: BaseException | None
+
+
+class LostWorkError(Exception):
+    """A task whose worker or scheduler went away; nothing is known against the task."""
+
+
+class _Jobs(Protocol):
+    """Processes that can be asked for."""
+
+    def keep(self, threads_wanted: int) -> None:
+        """See to it that there are workers for so many tasks, if there may be."""
+
+
+class _Fixed:
+    """Processes that are there, or that somebody else looks after."""
+
+    def keep(self, threads_wanted: int) -> None:
+        """Do nothing."""
+
+
+class Fleet:
+    """Workers that take tasks.
+
+    Methods are called from one thread.
+    """
+
+    def __init__(
+        self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None
+    ) -> None:
+        """Take a connected client.
+
+        Args:
+            client: The client.
+            jobs: What can be asked for more workers.
+            spare_threads: Threads of a worker that the network does not get.
+            scratch: Folder on the workers; None for Dask's own.
+        """
+        self._client, self._jobs = client, jobs
+        self._spare, self._scratch = spare_threads, scratch
+        self._running: dict[object, tuple[object, Future[Any]]] = {}
+        self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._threads: dict[str, int] = {}
+        self._looked_s = -math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks that were submitted and have not arrived."""
+        return len(self._running)
+
+    @property
+    def keys(self) -> list[object]:
+        """What was submitted and has not arrived."""
+        return [key for key, _ in self._running.values()]
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Addresses of the workers, as of the last ``look``."""
+        return tuple(self._threads)
+
+    @property
+    def threads(self) -> int:
+        """Tasks that the workers run at a time, as of the last ``look``."""
+        return sum(self._threads.values())
+
+    def look(self, wanted: int) -> bool:
+        """Count the workers anew, every few seconds, and ask for those that are missing.
+
+        Args:
+            wanted: Tasks that could run now.
+
+        Returns:
+            True where workers have come since.
+
+        Raises:
+            ClusterError: The scheduler does not answer.
+        """
+        if time.monotonic() - self._looked_s < _REFRESH_S:
+            return False
+        before = set(self._threads)
+        try:
+            self._threads = dict(self._client.nthreads())
+        except (OSError, TimeoutError, RuntimeError, ValueError) as error:
+            msg = f"the scheduler does not answer: {_told(error)}"
+            raise ClusterError(msg, hint="Repeat the same command to continue.") from error
+        self._looked_s = time.monotonic()
+        self._jobs.keep(wanted)
+        return not set(self._threads) <= before
+
+    def wait_for_workers(self, wanted: int) -> None:
+        """Return when there is a worker.
+
+        Raises:
+            ClusterError: None came in ten minutes.
+        """
+        until = time.monotonic() + _FIRST_WORKER_S
+        while True:
+            self.look(wanted)
+            if self._threads:
+                return
+            if time.monotonic() > until:
+                msg = f"no worker came within {_FIRST_WORKER_S // 60} minutes"
+                raise ClusterError(msg, hint="Look at the cluster's own queue and logs.")
+            time.sleep(0.2)
+
+    def submit(
+        self,
+        key: object,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        *,
+        priority: int = 0,
+    ) -> None:
+        """Send a task; the function gets a ``WorkerContext`` before ``args``."""
+        future = self._client.submit(
+            _call, function, args, self._spare, self._scratch, __version__,
+            pure=False, priority=priority,
+        )  # fmt: skip
+        self._running[future.key] = key, future
+        future.add_done_callback(self._ended.put)
+
+    def arrivals(self, timeout_s: float) -> list[Arrival]:
+        """Return what has ended, waiting so long for the first one."""
+        found: list[Arrival] = []
+        try:
+            future = self._ended.get(timeout=timeout_s)
+            while True:
+                if future.key in self._running:
+                    key, _ = self._running.pop(future.key)
+                    found.append(_arrival(key, future))
+                future = self._ended.get_nowait()
+        except queue.Empty:
+            return found
+
+    def forget(self, keys: set[object]) -> None:
+        """Take tasks back that have not arrived; those that run end unheard."""
+        taken = [name for name, (key, _) in self._running.items() if key in keys]
+        futures = [self._running.pop(name)[1] for name in taken]
+        if futures:
+            self._client.cancel(futures)
+
+    def ask(
+        self, function: Callable[..., Any], args: tuple[Any, ...], workers: set[str]
+    ) -> dict[str, Any]:
+        """Call a function once in each worker's process; errors come back as values."""
+        if not workers:
+            return {}
+        found: dict[str, Any] = self._client.run(
+            function, *args, workers=sorted(workers), on_error="return"
+        )
+        return found
+
+
+def _arrival(key: object, future: Future[Any]) -> Arrival:
+    if future.status in {"cancelled", "lost"}:
+        return Arrival(key, None, LostWorkError())
+    try:
+        return Arrival(key, future.result(timeout=_GATHER_S), None)
+    except Exception as error:  # noqa: BLE001 - whatever a task raises is somebody else's to judge
+        return Arrival(key, None, _plain(error))
+
+
+def _plain(error: Exception) -> Exception:
+    """Return a task's error; one that speaks of workers in geoseg's words."""
+    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - loaded by now
+    from distributed.client import FutureCancelledError  # noqa: PLC0415 - the same
+
+    if isinstance(error, KilledWorker):
+        msg = f"{_DEATHS + 1} workers died over it, one after the other"
+        return ClusterError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
+    lost = (CancelledError, FutureCancelledError, TimeoutError, OSError)
+    if isinstance(error, lost) and not isinstance(error, GeosegError):
+        return LostWorkError(_told(error))
+    return error
+
+
+def _told(error: BaseException) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:200]
+
+
+def _call(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    spare_threads: int,
+    scratch: Path | None,
+    version: str,
+) -> Any:  # noqa: ANN401 - whatever the function returns
+    """Run one task in a worker."""
+    from distributed import get_worker  # noqa: PLC0415 - loaded by now
+
+    if version != __version__:
+        msg = f"a worker has geoseg {__version__}, the client has {version}"
+        raise ClusterError(msg, hint="Install the same version everywhere.")
+    worker = get_worker()
+    slots = max(1, worker.state.nthreads - spare_threads)
+    folder = Path(worker.local_directory) if scratch is None else scratch
+    own = folder / f"geoseg-{os.getpid()}"
+    try:
+        return function(WorkerContext(slots, own), *args)
+    except GeosegError as error:
+        # rasterio's errors cannot be unpickled (their args are read-only): with one as a
+        # cause, distributed would hand back a plain Exception instead of ours.
+        _log.debug("task failed", exc_info=error)
+        error.__cause__ = error.__context__ = None
+        raise
+
+
+@contextmanager
+def connected(options: ClusterOptions) -> Iterator[Fleet]:
+    """Start or find the workers, and let go of them afterwards.
+
+    Raises:
+        ClusterError: There is no such scheduler, or jobs cannot be submitted.
+        OptionError: The file that describes the jobs is wrong.
+    """
+    with ExitStack() as stack:
+        _be_quiet(stack)
+        jobs: _Jobs = _Fixed()
+        spare = 0
+        if options.scheduler == "local":
+            where, spare = _local(options, stack), _SPARE_THREADS
+        elif options.scheduler == "slurm":
+            where, jobs, spare = _slurm(options, stack)
+        else:
+            where = _address(options)
+        client = stack.enter_context(_client(where, options))
+        yield Fleet(client, jobs, spare_threads=spare, scratch=options.scratch)
+
+
+def _be_quiet(stack: ExitStack) -> None:
+    """Set what Dask does and says for as long as the stack is open."""
+    import dask  # noqa: PLC0415 - 0.4 s with distributed
+
+    # What goes wrong comes back as an error; Dask's own lines are not for a terminal.
+    for name in ("distributed", "asyncio", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    settings = {
+        "distributed.scheduler.allowed-failures": _DEATHS,
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.limit": "1h",
+        "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.diagnostics.nvml": False,
+    }
+    stack.enter_context(dask.config.set(settings))
+
+
+def _client(where: Any, options: ClusterOptions) -> Client:  # noqa: ANN401 - cluster or address
+    from distributed import Client  # noqa: PLC0415 - 0.4 s
+
+    try:
+        if isinstance(where, Path):
+            return Client(
+                scheduler_file=str(where), security=_security(options), timeout=_CONNECT_S
+            )
+        security = _security(options) if isinstance(where, str) else None
+        return Client(where, security=security, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        msg = f"cannot reach the scheduler {where}: {_told(error)}"
+        raise ClusterError(
+            msg, hint="Is it running, is the address right, and does it want TLS (--tls-ca ...)?"
+        ) from error
+
+
+def _security(options: ClusterOptions) -> Any:  # noqa: ANN401 - a Security, or what dask.config has
+    if options.tls_ca is None:
+        return None
+    from distributed import Security  # noqa: PLC0415 - the same
+
+    ca, cert, key = str(options.tls_ca), str(options.tls_cert), str(options.tls_key)
+    return Security(
+        require_encryption=True,
+        tls_ca_file=ca,
+        tls_client_cert=cert,
+        tls_client_key=key,
+        tls_scheduler_cert=cert,
+        tls_scheduler_key=key,
+        tls_worker_cert=cert,
+        tls_worker_key=key,
+    )
+
+
+def _address(options: ClusterOptions) -> str | Path:
+    """Return the address, or the path of the scheduler file, that the user named."""
+    text = options.scheduler
+    if "://" in text:
+        return text
+    if Path(text).is_file():
+        return Path(text)
+    msg = f"--scheduler {text!r} is no address and no file"
+    raise ClusterError(
+        msg, hint="Give local, slurm, tcp://HOST:PORT, tls://HOST:PORT or a scheduler file."
+    )
+
+
+def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - untyped upstream
+    """Start worker processes on this machine; all of them listen on the loopback address."""
+    import dask  # noqa: PLC0415 - the same
+    from distributed import Nanny, SpecCluster  # noqa: PLC0415 - 0.4 s
+
+    from geoseg.run.cluster import portless_scheduler  # noqa: PLC0415 - the same
+
+    gpus = _gpus()
+    n = options.processes or len(gpus) or math.ceil(usable_cores() / _CORES_PER_PROCESS)
+    slots = options.threads or (_GPU_SLOTS if gpus else max(1, usable_cores() // n))
+    scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="geoseg-dask-"))
+    stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+    workers = {}
+    for i in range(n):
+        env = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        if gpus:
+            env["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
+        workers[i] = {
+            "cls": Nanny,
+            "options": {
+                "nthreads": slots + _SPARE_THREADS,
+                "memory_limit": 0,
+                "host": _LOCAL,
+                "dashboard": False,
+                "dashboard_address": f"{_LOCAL}:0",
+                "env": env,
+                "silence_logs": logging.CRITICAL,
+            },
+        }
+    scheduler = {"cls": portless_scheduler(), "options": {"host": _LOCAL, "port": 0}}
+    return stack.enter_context(
+        SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
+    )
+
+
+def _gpus() -> list[str]:
+    """Return the CUDA devices that this process may use, without loading CUDA."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [part.strip() for part in named.split(",") if part.strip() not in {"", "-1"}]
+    found = [p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*")]
+    return sorted((n for n in found if re.fullmatch(r"\d+", n)), key=int)
+
+
+def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
+    raise NotImplementedError

@@ -1,0 +1,136 @@
+"""The last steps of a scene: what describes the result, and the files' move to their names."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from geoseg.errors import OutputError
+from geoseg.options import POLYGON_SUFFIXES
+from geoseg.run.finish import PolygonResult
+from geoseg.run.plan import RunPlan
+from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record
+from geoseg.run.stac import scene_item
+from geoseg.run.store import RunStore, write_atomically
+from geoseg.vector.style import raster_qml
+
+__all__ = ["RECORD_NAME", "RESULT_NAMES", "Described", "describe", "publish", "write_record"]
+
+RECORD_NAME: Final = "run.json"
+"""The file that tells that a folder's results are complete: first to go, last to come."""
+RESULT_NAMES: Final = (
+    "classes.tif", "classes.tif.aux.xml", "classes_raw.tif", "classes_raw.tif.aux.xml",
+    "classes.qml", "confidence.tif", "scores.tif", "seams.tif",
+    *(f"polygons{suffix}" for suffix in POLYGON_SUFFIXES.values()),
+    "item.json", RECORD_NAME,
+)  # fmt: skip
+"""Every file that a run may leave in its folder."""
+_STALE_SUFFIXES: Final = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
+"""What viewers and databases put beside a file; beside its successor it would lie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a finished map holds, and its files."""
+
+    totals: RunTotals
+    """Counts; those of the sieved map where it was sieved."""
+    shares: tuple[ClassShare, ...]
+    """Table of classes."""
+    n_polygons: int | None
+    """Number of polygons; None where none were asked for."""
+    files: dict[str, Path]
+    """Layer name to file in the store's ``final`` folder."""
+    item: dict[str, Any]
+    """The STAC item."""
+
+
+def describe(
+    plan: RunPlan,
+    store: RunStore,
+    totals: RunTotals,
+    made: PolygonResult,
+    rasters: dict[str, Path],
+) -> Described:
+    """Write the QGIS style of the class raster and the STAC item.
+
+    Args:
+        plan: The plan.
+        store: Its ``final`` folder holds the files.
+        totals: Counts of the blocks.
+        made: The polygons.
+        rasters: The rasters by layer name.
+    """
+    summary = made.summary
+    totals = totals if made.class_px is None else replace(totals, class_px=made.class_px)
+    shares = class_shares(plan, totals, summary.area_m2 if summary else None)
+    files = rasters | made.files
+    style = store.final / "classes.qml"
+    write_atomically(style, raster_qml(plan.card.legend))
+    item = scene_item(plan, totals, shares, {**files, "style": style})
+    path = store.final / "item.json"
+    write_atomically(path, _text(item, end=""))
+    return Described(
+        totals=totals,
+        shares=shares,
+        n_polygons=summary.n_polygons if summary else None,
+        files=files | {"style": style, "item": path},
+        item=item,
+    )
+
+
+def write_record(
+    plan: RunPlan,
+    store: RunStore,
+    found: Described,
+    *,
+    elapsed_s: float,
+    finish_s: dict[str, float],
+    device_limits: dict[str, int | None],
+) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Write ``run.json``; return all files by layer name, and what it holds."""
+    record = run_record(
+        plan,
+        found.totals,
+        found.shares,
+        elapsed_s=elapsed_s,
+        finish_s=finish_s,
+        files=found.files,
+        n_polygons=found.n_polygons,
+        device_limits=device_limits,
+    )
+    path = store.final / RECORD_NAME
+    write_atomically(path, _text(record, end="\n"))
+    return found.files | {"run": path}, record
+
+
+def _text(value: dict[str, Any], *, end: str) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + end
+
+
+def publish(out: Path, store: RunStore) -> None:
+    """Move finished files to their names; old results go away.
+
+    The record is removed first and comes back last, so that a folder with a record holds
+    the results of one run, whenever the power goes.
+
+    Raises:
+        OutputError: A file cannot be moved.
+    """
+    try:
+        (out / RECORD_NAME).unlink(missing_ok=True)
+        for name in (*(n for n in RESULT_NAMES if n != RECORD_NAME), RECORD_NAME):
+            source = store.final / name
+            if source.exists():
+                os.replace(source, out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+            for suffix in _STALE_SUFFIXES:
+                if f"{name}{suffix}" not in RESULT_NAMES:
+                    (out / f"{name}{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"cannot write to {out}: {error.strerror or error}"
+        raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error

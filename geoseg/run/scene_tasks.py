@@ -1,0 +1,331 @@
+"""What the workers of a batch do for one scene: plan it, map a block, make the files.
+
+Module-level functions, so that they travel by name. Their first argument tells of the process
+that they run in; what they return is small.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from geoseg.errors import OutputError
+from geoseg.grid.tiling import BlockIndex
+from geoseg.memory import return_freed_pages
+from geoseg.model.registry import find_model
+from geoseg.run.allowed import AllowedRoots
+from geoseg.run.block import run_block
+from geoseg.run.engine import block_finished, load_engine, run_limits, taking_part
+from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
+from geoseg.run.place import Root, SceneHome, WorkerContext
+from geoseg.run.plan import RunPlan, make_plan
+from geoseg.run.publish import describe, write_record
+from geoseg.run.report import RunTotals, total
+from geoseg.run.scene_job import SceneJob
+from geoseg.run.store import Receipt, RunStore, StoreKey
+from geoseg.version import __version__
+
+__all__ = [
+    "BlockMade",
+    "Part",
+    "Planned",
+    "SceneMade",
+    "WorkerFacts",
+    "make_part",
+    "make_scene",
+    "map_block",
+    "parts_of",
+    "plan_scene",
+    "worker_facts",
+]
+
+Part = str
+"""A share of a scene's files: a raster layer, ``polygons``, or ``all``."""
+_ALL: Final = "all"
+_POLYGONS: Final = "polygons"
+_SHARED_FROM_PX: Final = 30_000_000
+"""Below, one worker makes all files sooner than several are asked."""
+_guard: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A scene that is ready for its blocks."""
+
+    plan: RunPlan
+    """The plan; its ``out`` is that of the process that made it."""
+    key: StoreKey
+    """What its pieces are made from."""
+    done: frozenset[BlockIndex]
+    """Blocks of an earlier session."""
+    totals: RunTotals
+    """What they hold."""
+    is_finished: bool
+    """True where the very result is there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockMade:
+    """A block that is committed."""
+
+    receipt: Receipt
+    """What it holds."""
+    warnings: tuple[str, ...]
+    """What the worker has learnt of its device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartMade:
+    """Files in the attempt's ``final`` folder."""
+
+    rasters: tuple[str, ...]
+    """Names of the raster layers."""
+    polygons: PolygonResult | None
+    """What became of the polygons, where they were of this part."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneMade:
+    """A scene whose files wait for their names."""
+
+    names: tuple[str, ...]
+    """The files."""
+    valid_px: int
+    """Pixels that were classified."""
+    class_px: tuple[tuple[str, int], ...]
+    """(class name, pixels)."""
+    n_polygons: int | None
+    """Polygons; None where none were asked for."""
+    bbox: tuple[float, float, float, float] | None
+    """West, south, east, north in degrees."""
+    acquired: str | None
+    """When the scene was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFacts:
+    """What the client wants to know of a process before it gets work."""
+
+    geoseg: str
+    """Version."""
+    weights_sha256: str
+    """Digest of the model that the name stands for there."""
+    seen: tuple[bool, ...]
+    """Which of the named files it sees."""
+    mark: str | None
+    """What it reads where the client has left a mark in the root."""
+
+
+def worker_facts(model: str, files: tuple[str, ...], root: Root, mark: str) -> WorkerFacts:
+    """Return what this process has and sees, and leave a mark of its own in the root.
+
+    Args:
+        model: Name or folder of the model.
+        files: Local paths.
+        root: Where the results go.
+        mark: Name of a file there.
+
+    Raises:
+        ModelError: There is no such model here.
+        OutputError: The root cannot be written from here.
+    """
+    _, card = find_model(model)
+    own = f"{mark}-{os.getpid()}-{time.time_ns()}"
+    root.write_text(own, __version__)
+    root.delete(own)
+    return WorkerFacts(
+        geoseg=__version__,
+        weights_sha256=card.weights_sha256,
+        seen=tuple(Path(name).exists() for name in files),
+        mark=root.read_text(mark),
+    )
+
+
+def plan_scene(
+    context: WorkerContext,
+    job: SceneJob,
+    home: SceneHome,
+    roots: AllowedRoots,
+    *,
+    use_measured: bool,
+) -> Planned:
+    """Open a scene's header, decide, and look at what is there.
+
+    Args:
+        context: The process.
+        job: The scene.
+        home: Its place.
+        roots: Where the files behind the scene may lie.
+        use_measured: Follow what ``geoseg tune`` has found on this machine.
+
+    Raises:
+        GeosegError: The scene cannot be mapped, or its place holds other results.
+    """
+    options = replace(job.options, out=home.folder(context.scratch), workers=context.slots)
+    plan = make_plan(options, use_measured=use_measured)
+    found = home.record()
+    if found is not None and _digest_of(found) == plan.digest:
+        done = dict[BlockIndex, Receipt]()
+        finished = True
+    else:
+        finished = False
+        stored = home.stored_digest()
+        if not options.overwrite and stored != plan.digest:
+            _refuse_to_overwrite(home)
+        done = home.receipts() if stored == plan.digest else {}
+    return Planned(
+        plan=plan,
+        key=StoreKey(plan.identity(), plan.digest, plan.layout),
+        done=frozenset(done),
+        totals=total(done.values(), len(plan.card.legend)),
+        is_finished=finished,
+    )
+
+
+def _digest_of(record: str) -> str | None:
+    try:
+        value: Any = json.loads(record)
+    except ValueError:
+        return None
+    return value.get("digest") if isinstance(value, dict) else None
+
+
+def _refuse_to_overwrite(home: SceneHome) -> None:
+    found = home.result_names()
+    if found:
+        msg = f"{home.address} holds results of other settings or of another scene ({found[0]})"
+        raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
+
+
+def map_block(
+    context: WorkerContext, plan: RunPlan, home: SceneHome, block: BlockIndex
+) -> BlockMade:
+    """Map one block and commit it.
+
+    Raises:
+        GeosegError: It cannot be read, mapped or written.
+    """
+    plan, store = _here(context, plan, home)
+    with taking_part(plan):
+        receipt = run_block(plan, block, load=load_engine)
+        home.commit(store, block)
+        block_finished(plan)
+        return BlockMade(receipt=receipt, warnings=run_limits(plan).news())
+
+
+def parts_of(plan: RunPlan, home: SceneHome) -> tuple[Part, ...]:
+    """Return what the workers can make side by side of a scene's files."""
+    if plan.is_sieved or not home.is_shared or plan.output.size_px < _SHARED_FROM_PX:
+        return (_ALL,)
+    return ((_POLYGONS,) if plan.wants_polygons else ()) + raster_names(plan)
+
+
+def make_part(
+    context: WorkerContext, plan: RunPlan, home: SceneHome, attempt: str, part: Part
+) -> PartMade:
+    """Make a share of a scene's files in the attempt's ``final`` folder.
+
+    Raises:
+        GeosegError: A file cannot be made.
+    """
+    start = time.perf_counter()
+    plan, store = _here(context, plan, home, attempt)
+    return_freed_pages()  # what comes now needs memory of its own
+    store.final.mkdir(parents=True, exist_ok=True)
+    home.fetch(store, (".tif", ".npz"))
+    made: PolygonResult | None = None
+    rasters: tuple[str, ...] = () if part == _POLYGONS else (part,)
+    if part == _ALL:
+        rasters = raster_names(plan)
+        made = _all(plan, store)
+    elif part == _POLYGONS:
+        made = write_polygon_files(plan, store)
+    else:
+        write_rasters(plan, store, rasters)
+    seconds = time.perf_counter() - start
+    return PartMade(rasters=rasters, polygons=made, seconds=seconds)
+
+
+def _all(plan: RunPlan, store: RunStore) -> PolygonResult:
+    """Make all files; polygons beside rasters, but for a sieve, which both come from."""
+    if plan.is_sieved:
+        made = write_polygon_files(plan, store)
+        write_rasters(plan, store)
+        return made
+    with ThreadPoolExecutor(1, thread_name_prefix="geoseg-mosaic") as pool:
+        rasters = pool.submit(write_rasters, plan, store)
+        nothing = PolygonResult(files={}, summary=None, class_px=None)
+        made = write_polygon_files(plan, store) if plan.wants_polygons else nothing
+        rasters.result()
+    return made
+
+
+def make_scene(
+    context: WorkerContext,
+    plan: RunPlan,
+    home: SceneHome,
+    attempt: str,
+    totals: RunTotals,
+    parts: tuple[PartMade, ...],
+    elapsed_s: float,
+) -> SceneMade:
+    """Write what describes a scene, and leave all files where they can be published.
+
+    Args:
+        context: The process.
+        plan: The plan.
+        home: Its place.
+        attempt: Names the ``final`` folder.
+        totals: Counts of all blocks.
+        parts: What was made.
+        elapsed_s: Seconds since the first block.
+
+    Raises:
+        GeosegError: A file cannot be written.
+    """
+    start = time.perf_counter()
+    plan, store = _here(context, plan, home, attempt)
+    made = next((p.polygons for p in parts if p.polygons is not None), None)
+    made = made or PolygonResult(files={}, summary=None, class_px=None)
+    rasters = {name: store.final / f"{name}.tif" for p in parts for name in p.rasters}
+    order = [name for name in raster_names(plan) if name in rasters]
+    found = describe(plan, store, totals, made, {name: rasters[name] for name in order})
+    seconds = {"files": sum(p.seconds for p in parts)}
+    write_record(
+        plan,
+        store,
+        found,
+        elapsed_s=elapsed_s + time.perf_counter() - start,
+        finish_s=seconds,
+        device_limits=run_limits(plan).as_json(),
+    )
+    names = tuple(sorted(path.name for path in store.final.iterdir() if path.is_file()))
+    home.stage(store, attempt)
+    bbox = found.item.get("bbox")
+    return SceneMade(
+        names=names,
+        valid_px=found.totals.valid_px,
+        class_px=tuple((s.class_name, s.px_count) for s in found.shares),
+        n_polygons=found.n_polygons,
+        bbox=None if bbox is None else tuple(bbox),
+        acquired=found.item["properties"]["datetime"],
+    )
+
+
+def _here(
+    context: WorkerContext, plan: RunPlan, home: SceneHome, attempt: str = ""
+) -> tuple[RunPlan, RunStore]:
+    """Return the plan and the run store as this process sees them."""
+    plan = replace(plan, out=home.folder(context.scratch), workers=context.slots)
+    store = home.store(context.scratch, attempt)
+    with _guard:  # threads of one process prepare a store once
+        home.prepare(store, StoreKey(plan.identity(), plan.digest, plan.layout))
+    return plan, store

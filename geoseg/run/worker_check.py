@@ -1,0 +1,109 @@
+"""Before workers get work: have they the same geoseg, model and files as the client?"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from geoseg.errors import ClusterError, GeosegError, OutputError
+from geoseg.model.registry import find_model
+from geoseg.run.fleet import Fleet
+from geoseg.run.place import Root
+from geoseg.run.scene_tasks import WorkerFacts, worker_facts
+from geoseg.version import __version__
+
+__all__ = ["WorkerCheck"]
+
+_FILES: Final = 3
+"""Scenes that every worker is asked about: a file system that is missing lacks all of them."""
+
+
+class WorkerCheck:
+    """Asks workers that have come since it last asked."""
+
+    def __init__(self, fleet: Fleet, root: Root, model: str, scenes: Iterable[str]) -> None:
+        """Leave a mark in the root, which workers must find.
+
+        Args:
+            fleet: The workers.
+            root: Where the results go.
+            model: Name or folder of the model.
+            scenes: Addresses of scenes; the first few that are files here are asked for.
+
+        Raises:
+            ModelError: There is no such model.
+            OutputError: The root cannot be written.
+        """
+        self._fleet, self._root, self._model = fleet, root, model
+        self._files = tuple(_files(scenes))
+        self._weights = find_model(model)[1].weights_sha256
+        self._name = f".batch/mark-{secrets.token_hex(4)}"
+        self._text = secrets.token_hex(8)
+        self._known: set[str] = set()
+        root.write_text(self._name, self._text)
+
+    def __call__(self) -> None:
+        """Ask the workers that are new.
+
+        Raises:
+            ClusterError: One of them is unfit; in one line, which and why.
+        """
+        new = set(self._fleet.workers) - self._known
+        asked = (self._model, self._files, self._root, self._name)
+        for worker, found in self._fleet.ask(worker_facts, asked, new).items():
+            if isinstance(found, WorkerFacts):
+                self._judge(worker, found)
+                self._known.add(worker)
+            elif not _is_gone(found):
+                raise _unfit(worker, found)
+
+    def close(self) -> None:
+        """Take the mark away."""
+        with suppress(OutputError):
+            self._root.delete(self._name)
+
+    def _judge(self, worker: str, found: WorkerFacts) -> None:
+        if found.geoseg != __version__:
+            msg = f"worker {worker} has geoseg {found.geoseg}, this machine has {__version__}"
+            raise ClusterError(msg, hint="Install the same version everywhere.")
+        if found.weights_sha256 != self._weights:
+            msg = (
+                f"worker {worker} has another model {self._model!r}: weights "
+                f"{found.weights_sha256[:12]}, here {self._weights[:12]}"
+            )
+            raise ClusterError(msg, hint="Copy the model folder, or name it by one shared path.")
+        if found.mark != self._text:
+            msg = f"worker {worker} does not see what this machine writes to {self._root.address}"
+            raise ClusterError(
+                msg, hint="Choose an --out on a file system that all of them share, or s3://."
+            )
+        for name, is_seen in zip(self._files, found.seen, strict=True):
+            if not is_seen:
+                msg = f"worker {worker} does not see {name}, which is on this machine"
+                raise ClusterError(msg, hint="Put scenes where all workers see them by one path.")
+
+
+def _files(scenes: Iterable[str]) -> Iterable[str]:
+    count = 0
+    for scene in scenes:
+        if count == _FILES:
+            return
+        if "://" not in scene and not scene.startswith("/vsi") and Path(scene).is_file():
+            count += 1
+            yield str(Path(scene).absolute())
+
+
+def _is_gone(error: Any) -> bool:  # noqa: ANN401 - whatever came back
+    """Tell whether the worker has left while it was asked."""
+    return isinstance(error, OSError | TimeoutError) and not isinstance(error, GeosegError)
+
+
+def _unfit(worker: str, error: Any) -> ClusterError:  # noqa: ANN401 - the same
+    if isinstance(error, GeosegError):
+        return ClusterError(f"worker {worker}: {error}", hint=error.hint)
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    msg = f"worker {worker} cannot run geoseg: {text}"
+    return ClusterError(msg, hint="Install the same geoseg in its environment.")
