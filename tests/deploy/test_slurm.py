@@ -73,7 +73,7 @@ def jobs(slurm, tmp_path) -> Iterator[Jobs]:
 def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + _LONG_S
     while not condition():
-        assert time.monotonic() < end, "it did not come to that in time"
+        assert time.monotonic() < end
         time.sleep(0.1)
 
 
