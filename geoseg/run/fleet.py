@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from geoseg.cores import usable_cores
-from geoseg.errors import ClusterError, GeosegError
+from geoseg.errors import ClusterError, GeosegError, WorkerDiedError
 from geoseg.options import ClusterOptions
 from geoseg.run.place import WorkerContext
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+    from geoseg.run.slurm_cluster import SlurmJobs
 
 __all__ = ["Arrival", "Fleet", "LostWorkError", "connected"]
 
@@ -40,8 +42,7 @@ _SPARE_THREADS: Final = 1
 _REFRESH_S: Final = 2.0
 _CONNECT_S: Final = 30
 _GATHER_S: Final = 60
-_FIRST_WORKER_S: Final = 600
-_DEATHS: Final = 2
+_PATIENCE_S: Final = 600.0
 _LOCAL: Final = "127.0.0.1"
 
 
@@ -81,7 +82,13 @@ class Fleet:
     """
 
     def __init__(
-        self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None
+        self,
+        client: Client,
+        jobs: _Jobs,
+        *,
+        spare_threads: int,
+        scratch: Path | None,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         """Take a connected client.
 
@@ -90,7 +97,9 @@ class Fleet:
             jobs: What can be asked for more workers.
             spare_threads: Threads of a worker that the network does not get.
             scratch: Folder on the workers; None for Dask's own.
+            patience_s: How long it may take until there is a worker.
         """
+        self.patience_s = patience_s
         self._client, self._jobs = client, jobs
         self._spare, self._scratch = spare_threads, scratch
         self._running: dict[object, tuple[object, Future[Any]]] = {}
@@ -142,22 +151,6 @@ class Fleet:
         self._jobs.keep(wanted)
         return not set(self._threads) <= before
 
-    def wait_for_workers(self, wanted: int) -> None:
-        """Return when there is a worker.
-
-        Raises:
-            ClusterError: None came in ten minutes.
-        """
-        until = time.monotonic() + _FIRST_WORKER_S
-        while True:
-            self.look(wanted)
-            if self._threads:
-                return
-            if time.monotonic() > until:
-                msg = f"no worker came within {_FIRST_WORKER_S // 60} minutes"
-                raise ClusterError(msg, hint="Look at the cluster's own queue and logs.")
-            time.sleep(0.2)
-
     def submit(
         self,
         key: object,
@@ -207,26 +200,19 @@ class Fleet:
 
 
 def _arrival(key: object, future: Future[Any]) -> Arrival:
+    from distributed import KilledWorker  # noqa: PLC0415 - loaded by now
+
     if future.status in {"cancelled", "lost"}:
         return Arrival(key, None, LostWorkError())
-    try:
-        return Arrival(key, future.result(timeout=_GATHER_S), None)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is somebody else's to judge
-        return Arrival(key, None, _plain(error))
-
-
-def _plain(error: Exception) -> Exception:
-    """Return a task's error; one that speaks of workers in geoseg's words."""
-    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - loaded by now
-    from distributed.client import FutureCancelledError  # noqa: PLC0415 - the same
-
-    if isinstance(error, KilledWorker):
-        msg = f"{_DEATHS + 1} workers died over it, one after the other"
-        return ClusterError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
-    lost = (CancelledError, FutureCancelledError, TimeoutError, OSError)
-    if isinstance(error, lost) and not isinstance(error, GeosegError):
-        return LostWorkError(_told(error))
-    return error
+    if future.status != "error":
+        try:
+            return Arrival(key, future.result(timeout=_GATHER_S), None)
+        except Exception as error:  # noqa: BLE001 - the result went with its worker
+            return Arrival(key, None, LostWorkError(_told(error)))
+    raised = future.exception(timeout=_GATHER_S)
+    if isinstance(raised, KilledWorker):
+        return Arrival(key, None, WorkerDiedError("a worker died over it"))
+    return Arrival(key, None, raised)
 
 
 def _told(error: BaseException) -> str:
@@ -271,15 +257,18 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
     with ExitStack() as stack:
         _be_quiet(stack)
         jobs: _Jobs = _Fixed()
-        spare = 0
+        spare, patience_s = 0, _PATIENCE_S
         if options.scheduler == "local":
             where, spare = _local(options, stack), _SPARE_THREADS
         elif options.scheduler == "slurm":
             where, jobs, spare = _slurm(options, stack)
+            patience_s = math.inf  # a queue may be long; jobs that cannot start are noticed
         else:
             where = _address(options)
         client = stack.enter_context(_client(where, options))
-        yield Fleet(client, jobs, spare_threads=spare, scratch=options.scratch)
+        yield Fleet(
+            client, jobs, spare_threads=spare, scratch=options.scratch, patience_s=patience_s
+        )
 
 
 def _be_quiet(stack: ExitStack) -> None:
@@ -290,7 +279,8 @@ def _be_quiet(stack: ExitStack) -> None:
     for name in ("distributed", "asyncio", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {
-        "distributed.scheduler.allowed-failures": _DEATHS,
+        # What died with its worker is tried again by the driver, which knows its scene.
+        "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.limit": "1h",
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
@@ -394,5 +384,29 @@ def _gpus() -> list[str]:
     return sorted((n for n in found if re.fullmatch(r"\d+", n)), key=int)
 
 
+class _SlurmJobs:
+    """Jobs for as many tasks as there are; those without work are handed back."""
+
+    def __init__(self, jobs: SlurmJobs, threads_per_job: int) -> None:
+        self._jobs, self._threads = jobs, threads_per_job
+
+    def keep(self, threads_wanted: int) -> None:
+        """Ask for jobs, or hand some back when there is little left."""
+        wanted = math.ceil(threads_wanted / self._threads)
+        if wanted < self._jobs.jobs:
+            self._jobs.hand_back()
+        self._jobs.keep(wanted)
+
+
 def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
-    raise NotImplementedError
+    """Start a scheduler here whose workers are jobs; none is asked for yet."""
+    from geoseg.run.slurm_cluster import slurm_cluster  # noqa: PLC0415 - for this one alone
+    from geoseg.run.slurm_config import SPARE_THREADS, read_slurm_config  # noqa: PLC0415
+
+    if options.slurm_config is None:
+        msg = "--scheduler slurm needs --slurm-config FILE"
+        raise ClusterError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
+    config = read_slurm_config(options.slurm_config)
+    jobs = stack.enter_context(slurm_cluster(config, _security(options)))
+    threads = config.threads * config.processes
+    return jobs.cluster, _SlurmJobs(jobs, threads), SPARE_THREADS
