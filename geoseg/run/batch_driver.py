@@ -6,6 +6,7 @@ none left, the next one is planned, so that its blocks fill the devices while fi
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import logging
@@ -26,7 +27,7 @@ from geoseg.errors import (
     SceneError,
     ScenesFailedError,
 )
-from geoseg.run.fleet import Arrival, Fleet, LostWorkError
+from geoseg.run.fleet import Arrival, DeadlyTaskError, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
 
@@ -42,6 +43,7 @@ _LONGEST_BACKOFF_S: Final = 60.0
 _MOST_LOSSES: Final = 50
 """Times that one task may be lost with its worker before something else must be wrong."""
 _GRACE_S: Final = 30.0
+_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,8 @@ class Driver:
         try:
             news = work.took(task, arrival.result)
         except GeosegError as error:
+            if _is_full(error):
+                raise BatchInterruptedError(str(error), hint=error.hint) from error
             self._fail(work, error)
             return
         self._attempts.pop(task, None)
@@ -227,7 +231,7 @@ class Driver:
                 raise BatchInterruptedError(msg, hint="Look at the workers' logs.")
             self._put_off(task, 0)
             return
-        if isinstance(error, ClusterError) and task.step == "plan":
+        if isinstance(error, ClusterError) and not isinstance(error, DeadlyTaskError):
             raise error
         self._attempts[task] += 1
         tried = self._attempts[task]
@@ -335,6 +339,11 @@ def _may_mend(error: BaseException) -> bool:
         isinstance(error, ModelError | MismatchError)
         or (isinstance(error, SceneError) and type(error) is SceneError)
     )
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether a disk or a quota takes nothing any more, which is no fault of the scene."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL_ERRNOS
 
 
 def _number(key: object) -> int | None:

@@ -29,7 +29,7 @@ from geoseg.version import __version__
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["Arrival", "Fleet", "LostWorkError", "connected"]
+__all__ = ["Arrival", "DeadlyTaskError", "Fleet", "LostWorkError", "connected"]
 
 _log = logging.getLogger(__name__)
 _CORES_PER_PROCESS: Final = 4
@@ -58,6 +58,10 @@ class Arrival:
 
 class LostWorkError(Exception):
     """A task whose worker or scheduler went away; nothing is known against the task."""
+
+
+class DeadlyTaskError(ClusterError):
+    """A task whose workers died, one after the other: it may be what kills them."""
 
 
 class _Jobs(Protocol):
@@ -209,22 +213,23 @@ class Fleet:
 def _arrival(key: object, future: Future[Any]) -> Arrival:
     if future.status in {"cancelled", "lost"}:
         return Arrival(key, None, LostWorkError())
+    if future.status == "error":
+        return Arrival(key, None, _plain(future.exception(timeout=_GATHER_S)))
     try:
         return Arrival(key, future.result(timeout=_GATHER_S), None)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is somebody else's to judge
-        return Arrival(key, None, _plain(error))
+    except Exception as error:  # noqa: BLE001 - the task is done, but its worker took it along
+        return Arrival(key, None, LostWorkError(_told(error)))
 
 
-def _plain(error: Exception) -> Exception:
+def _plain(error: BaseException) -> BaseException:
     """Return a task's error; one that speaks of workers in geoseg's words."""
     from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - loaded by now
     from distributed.client import FutureCancelledError  # noqa: PLC0415 - the same
 
     if isinstance(error, KilledWorker):
         msg = f"{_DEATHS + 1} workers died over it, one after the other"
-        return ClusterError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
-    lost = (CancelledError, FutureCancelledError, TimeoutError, OSError)
-    if isinstance(error, lost) and not isinstance(error, GeosegError):
+        return DeadlyTaskError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
+    if isinstance(error, CancelledError | FutureCancelledError):
         return LostWorkError(_told(error))
     return error
 
