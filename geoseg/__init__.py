@@ -6,6 +6,7 @@ In Python as on the command line::
 
     result = geoseg.run("scene.tif", out="scene_map")
     print(result.files["classes"], result.classes)
+    geoseg.batch("scenes/", out="maps")
     geoseg.vectorise("landcover.tif", out="landcover.gpkg", min_area="400m2")
     geoseg.evaluate("scene_map", reference="labels.tif").evaluation.scores.mean_iou
     geoseg.train("scene.tif", labels="polygons.gpkg", out="my_model", minutes=10)
@@ -19,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
+    from geoseg.run.batch import BatchResult
     from geoseg.run.evaluate import EvaluateResult
     from geoseg.run.events import Progress
     from geoseg.run.pipeline import RunResult
     from geoseg.run.train import TrainResult
     from geoseg.run.vectorise import VectoriseResult
 
-__all__ = ["__version__", "evaluate", "run", "train", "vectorise"]
+__all__ = ["__version__", "batch", "evaluate", "run", "train", "vectorise"]
 
 
 def run(
@@ -56,6 +58,52 @@ def run(
     folder = None if out is None else Path(out)
     chosen = RunOptions(scene=str(scene), out=folder, **options)
     return run_scene(chosen) if progress is None else run_scene(chosen, progress)
+
+
+def batch(
+    sources: str | Path | tuple[str | Path, ...] | list[str | Path],
+    *,
+    out: str | Path,
+    progress: Progress | None = None,
+    scene: dict[str, Any] | None = None,
+    cluster: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of BatchOptions, checked there
+) -> BatchResult:
+    """Map many scenes; the same as ``geoseg batch``.
+
+    In a script, call it under ``if __name__ == "__main__":``, as it starts worker processes.
+
+    Args:
+        sources: Rasters, globs, folders, lists and STAC documents, by path or URL.
+        out: Folder, or ``s3://bucket/prefix``, for all results.
+        progress: Called with the events of ``geoseg.run.events``.
+        scene: Fields of ``geoseg.options.RunOptions`` for every scene, e.g. ``model``, ``formats``.
+        cluster: Fields of ``geoseg.options.ClusterOptions``, e.g. ``scheduler``, ``processes``.
+        **options: Fields of ``geoseg.options.BatchOptions``, e.g. ``retries``, ``since``.
+
+    Returns:
+        What became of each scene.
+
+    Raises:
+        ScenesFailedError: Some scenes failed; the others are complete.
+        BatchInterruptedError: It was stopped; the same call continues.
+        GeosegError: It could not begin.
+    """
+    from geoseg.options import (  # noqa: PLC0415 - keeps "import geoseg" light
+        BatchOptions,
+        ClusterOptions,
+        RunOptions,
+    )
+    from geoseg.run.batch import run_batch  # noqa: PLC0415
+
+    chosen = BatchOptions(
+        sources=_texts(sources),
+        out=str(out),
+        scene=RunOptions(scene="", **(scene or {})),
+        cluster=ClusterOptions(**(cluster or {})),
+        **options,
+    )
+    return run_batch(chosen) if progress is None else run_batch(chosen, progress)
 
 
 def vectorise(

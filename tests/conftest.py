@@ -22,6 +22,7 @@ from geoseg.model.card import BandScaling, ModelCard, NetworkSpec  # noqa: E402
 from geoseg.model.predictor import Predictor  # noqa: E402
 from tests.fakes import card_of, write_torch_model  # noqa: E402
 from tests.postgis import database, server  # noqa: E402, F401 - fixtures
+from tests.slurm import slurm  # noqa: E402, F401 - a fixture
 
 _COMMON = {
     "deadline": None,  # shared machines: time is no property

@@ -81,6 +81,13 @@ def _cluster_options(command: Command) -> Command:
     return command
 
 
+_allow_root_option = click.option(
+    "--allow-root",
+    "allow_roots",
+    multiple=True,
+    metavar="ROOT",
+    help="Refuse scenes and files outside this folder or URL prefix; may be repeated.",
+)
 _CLUSTER_OPTIONS = (
     click.option(
         "--scheduler",
@@ -179,13 +186,7 @@ _LIMIT_OPTIONS = (
     help="Only scenes made or changed since: a date (UTC), a span such as 36h, or 'last', the "
     "start of the last session that came to its end.",
 )
-@click.option(
-    "--allow-root",
-    "allow_roots",
-    multiple=True,
-    metavar="ROOT",
-    help="Refuse scenes and files outside this folder or URL prefix; may be repeated.",
-)
+@_allow_root_option
 @_cluster_options
 @_limit_options
 @scene_options
@@ -238,14 +239,12 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
 
 @click.command()
 @click.argument("root", metavar="ROOT")
+@_allow_root_option
 @_cluster_options
 @_limit_options
 @json_option
 @verbosity_options
-@click.pass_context
 def retry_command(
-    context: click.Context,
-    /,
     *,
     root: str,
     as_json: bool,
@@ -255,19 +254,15 @@ def retry_command(
 ) -> None:
     """Try the scenes of a batch again that failed, and go on with those that wait.
 
-    The batch is asked for as it was the last time; the options here replace what they name.
+    Scenes and their options are those of the last 'geoseg batch' command. Where to compute, limits
+    and allowed roots are not taken from its record, which others may have written: say them again.
     """
     configure_logging(verbose=verbose, quiet=quiet)
-    given = {
-        name: value
-        for name, value in fields.items()
-        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    }
     with errors_as_events(as_json=as_json):
         from geoseg.run.batch import retry_options  # noqa: PLC0415 - dask
 
-        cluster = {name: given.pop(name) for name in _CLUSTER_FIELDS if name in given}
-        _run(retry_options(root, cluster, given), as_json=as_json, quiet=quiet)
+        cluster = ClusterOptions(**{name: fields.pop(name) for name in _CLUSTER_FIELDS})
+        _run(retry_options(root, cluster, fields), as_json=as_json, quiet=quiet)
 
 
 def _run(options: BatchOptions, *, as_json: bool, quiet: bool) -> None:

@@ -14,6 +14,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from geoseg.endpoint import gdal_endpoint
 from geoseg.errors import SceneReadError
 from geoseg.redact import without_secrets
 
@@ -103,7 +104,7 @@ def gdal_env(gdal_name: str = "", **extra: str | int | bool) -> Iterator[None]:
         gdal_name: What is opened or read in the block, if it is one scene.
         extra: Further settings.
     """
-    known = {**GDAL_SETTINGS, **_remote_settings(gdal_name)}
+    known = {**GDAL_SETTINGS, **_remote_settings(gdal_name), **gdal_endpoint(os.environ)}
     settings = {k: v for k, v in known.items() if k not in os.environ}
     with rasterio.Env(session=None, **{**settings, **extra}):
         yield

@@ -7,13 +7,15 @@ on Python makes ``geoseg.run`` the name of the package. So the package can be ca
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from geoseg import run as _run_scene
-
 if TYPE_CHECKING:
     from geoseg.run.pipeline import RunResult
+
+# The function, which the name stands for until this import is over.
+_run_scene: Callable[..., RunResult] = vars(sys.modules["geoseg"])["run"]
 
 
 class _CallablePackage(ModuleType):

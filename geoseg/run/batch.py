@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from geoseg.errors import (
     OptionError,
     ScenesFailedError,
 )
-from geoseg.options import BatchOptions
+from geoseg.options import BatchOptions, ClusterOptions
 from geoseg.redact import shown_address
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.batch_book import Book
@@ -39,7 +39,7 @@ from geoseg.run.manifest import Manifest, read_manifest
 from geoseg.run.moments import moment_of
 from geoseg.run.place import Root
 from geoseg.run.publish import RECORD_NAME
-from geoseg.run.roots import open_root
+from geoseg.run.roots import open_root, read_object
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_names import assign_ids
 from geoseg.run.scene_work import SceneWork, utc_now
@@ -114,7 +114,7 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         )
         book = Book(root, options, session)
         with _written_down(book):
-            manifest = read_manifest(options, last_start=last, now=start, read_s3=_read_s3)
+            manifest = read_manifest(options, last_start=last, now=start, read_s3=read_object)
             listed = _listed(root, book, options, manifest)
             write_job(root, options)
             _announce(root, options, session.session, manifest, listed, progress)
@@ -129,13 +129,17 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
     return result
 
 
-def retry_options(root: str, cluster: dict[str, Any], changes: dict[str, Any]) -> BatchOptions:
+def retry_options(root: str, cluster: ClusterOptions, given: dict[str, Any]) -> BatchOptions:
     """Return what a batch was asked for the last time, with its failed scenes to be tried again.
+
+    Its record lies where others may write. So it says which scenes and with what options, but
+    not where to compute, which may run a prologue of somebody's, nor what files to write
+    elsewhere, nor what is allowed.
 
     Args:
         root: Its root.
-        cluster: Fields of ``ClusterOptions`` to change.
-        changes: Fields of ``BatchOptions`` to change.
+        cluster: Where to compute.
+        given: Fields of ``BatchOptions`` that hold this time.
 
     Raises:
         OptionError: There is no batch, or its record does not hold all that it was asked for.
@@ -144,18 +148,15 @@ def retry_options(root: str, cluster: dict[str, Any], changes: dict[str, Any]) -
     if found is None:
         msg = f"{shown_address(root)} holds no batch"
         raise OptionError(msg, hint="Name what was --out of a 'geoseg batch' command.")
-    where = replace(found.cluster, **cluster)
-    return replace(found, **changes, out=root, cluster=where, retry_failed=True, since=None)
-
-
-def _read_s3(address: str) -> str:
-    """Return a text object."""
-    folder, _, name = address.rpartition("/")
-    text = open_root(folder).read_text(name)
-    if text is None:
-        msg = f"there is no object {shown_address(address)}"
-        raise OptionError(msg, hint="Check the address, and the region and endpoint.")
-    return text
+    return BatchOptions(
+        sources=found.sources,
+        out=root,
+        scene=found.scene,
+        asset=found.asset,
+        cluster=cluster,
+        retry_failed=True,
+        **given,
+    )
 
 
 def _refuse_other_options(root: Root, options: BatchOptions) -> None:

@@ -49,6 +49,8 @@ class Book:
         self.ledger = Ledger(root, session.session)
         self._start_s = time.monotonic()
         self._life_s = self._metrics_s = -1e9
+        self._versions = versions()
+        self._sessions = read_sessions(root)
         self._counts: Counts | None = None
         self.has_failures = False
         """Whether scenes that were asked for have failed, now or before."""
@@ -110,6 +112,7 @@ class Book:
         self._rest()
         self.ledger.compact()
         end_session(self._root, self._session)
+        self._sessions = read_sessions(self._root)
         write_reports(self._root, self._facts())
         if self._options.metrics is not None:
             self._write_metrics(running=False)
@@ -130,9 +133,9 @@ class Book:
             address=self._root.address,
             at=utc_text(datetime.now(UTC)),
             outcomes=tuple(self.ledger),
-            sessions=read_sessions(self._root),
+            sessions=self._sessions,
             options=self._options,
-            versions=versions(),
+            versions=self._versions,
         )
 
     def _progress(self, counts: Counts) -> Progress:

@@ -27,6 +27,7 @@ from geoseg.errors import (
     SceneError,
     ScenesFailedError,
 )
+from geoseg.redact import without_secrets
 from geoseg.run.fleet import Arrival, DeadlyTaskError, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
@@ -256,7 +257,7 @@ class Driver:
             _log.error("%s failed unexpectedly", work.job.scene_id, exc_info=error)
         place = f"{task}: " if task is not None and task.step == "block" else ""
         kind = "" if isinstance(error, GeosegError) else f"internal error: {type(error).__name__}: "
-        reason = " ".join(f"{place}{kind}{error}".split())
+        reason = without_secrets(" ".join(f"{place}{kind}{error}".split()))
         self._failed += 1
         number = work.number
         self._drop(work)

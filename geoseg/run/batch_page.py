@@ -229,7 +229,8 @@ def _text(value: object) -> str:
 
 
 _OWN_STYLE: Final = """
-body { max-width: 72rem; } h1 { overflow-wrap: anywhere; } svg.wide { width: 100%; border-radius: .3rem; display: block; }
+body { max-width: 72rem; } h1 { overflow-wrap: anywhere; }
+svg.wide { width: 100%; border-radius: .3rem; display: block; }
 figcaption { margin-top: .4rem; }
 .keys span { margin-right: 1.2rem; white-space: nowrap; } .keys i { display: inline-block;
   width: .8rem; height: .8rem; margin-right: .35rem; border-radius: 2px; vertical-align: -1px; }

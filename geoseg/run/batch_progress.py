@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from geoseg.errors import OutputError
 from geoseg.run.scene_job import SceneState
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def read_progress(root: Root) -> Progress | None:
     """Return the last sign of life, or None where there is none that can be read."""
     try:
         found = Progress(**json.loads(root.read_text(_FILE) or "null"))
-    except (ValueError, TypeError):
+    except (OutputError, ValueError, TypeError):
         return None
     return found if _is_sound(found) else None
 

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import geoseg
 from geoseg.errors import GeosegError
 from geoseg.model.registry import bundled_models, find_model
 from geoseg.options import DEFAULT_MODEL
 from geoseg.run.report import versions
+from geoseg.version import __version__
 
 __all__ = ["Diagnosis", "Finding", "diagnose"]
 
@@ -123,7 +123,7 @@ def _finding(section: str, name: str, verdict: Verdict, text: str) -> Finding:
 
 def _versions() -> Iterator[Finding]:
     found = versions()
-    yield _finding("versions", "geoseg", "info", geoseg.__version__)
+    yield _finding("versions", "geoseg", "info", __version__)
     implementation = platform.python_implementation()
     yield _finding("versions", "python", "info", f"{found['python']} ({implementation})")
     for name, version in found.items():

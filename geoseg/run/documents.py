@@ -6,6 +6,8 @@ import base64
 import email.message
 import http.client
 import json
+import os
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from geoseg.errors import OptionError
+from geoseg.errors import GeosegError, OptionError
 from geoseg.redact import shown_address, without_secrets
 from geoseg.run.addresses import is_path, scheme_of
 from geoseg.run.allowed import AllowedRoots
@@ -30,6 +32,7 @@ _PAUSES_S: Final = (0.5, 1.0, 2.0)
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """What a server answers that may work a little later."""
 _WEB: Final = ("http", "https")
+_WEB_ERRORS: Final = (OSError, http.client.HTTPException, ValueError)
 _JSON_TYPES: Final = ("application/json", "application/geo+json", "application/schema+json")
 
 
@@ -94,19 +97,17 @@ class Documents:
         try:
             with self._opened(url) as response:
                 kind = response.headers.get_content_type()
-        except (OSError, http.client.HTTPException, ValueError):
+        except GeosegError:
+            raise
+        except _WEB_ERRORS as error:
+            _close(error)
             return False
         return kind in _JSON_TYPES
 
     def _bytes(self, address: str) -> bytes:
-        shown = shown_address(address)
         if is_path(address):
-            try:
-                with Path(address).open("rb") as file:
-                    return _limited(file, shown)
-            except (OSError, ValueError) as error:
-                msg = f"cannot read {shown}: {getattr(error, 'strerror', None) or error}"
-                raise OptionError(msg) from error
+            return _file_bytes(address)
+        shown = shown_address(address)
         if scheme_of(address) not in _WEB:
             msg = f"lists and STAC documents cannot be read from {shown}"
             raise OptionError(msg, hint="Give a file, or an address of http, https or s3.")
@@ -114,9 +115,10 @@ class Documents:
             try:
                 with self._opened(address) as response:
                     return _limited(response, shown)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                if isinstance(error, OptionError):
-                    raise
+            except GeosegError:  # outside the roots, or too large: the same the next time
+                raise
+            except _WEB_ERRORS as error:
+                _close(error)
                 if pause_s is None or not _may_pass(error):
                     msg = f"cannot read {shown}: {without_secrets(_reason(error))}"
                     raise OptionError(msg) from error
@@ -159,12 +161,35 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         """Check the new address first."""
+        fp.close()
         if scheme_of(newurl) not in _WEB:
             text = f"{shown_address(req.full_url)} leads on to {shown_address(newurl)}"
             raise OptionError(text, hint="Only addresses of http and https are followed.")
         self.roots.check(newurl)
         # urllib passes the type as it is; http.client.HTTPMessage is the only one there is.
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def _file_bytes(path: str) -> bytes:
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a path as the user gave it
+        if is_file:
+            with Path(path).open("rb") as file:
+                return _limited(file, path)
+    except GeosegError:
+        raise
+    except (OSError, ValueError) as error:
+        msg = f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
+        raise OptionError(msg) from error
+    # A pipe would keep us waiting.
+    msg = f"{path} is no file"
+    raise OptionError(msg)
+
+
+def _close(error: Exception) -> None:
+    """End the connection that an error of urllib holds open."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
 
 
 def _limited(stream: IO[bytes], shown: str) -> bytes:

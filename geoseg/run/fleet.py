@@ -30,6 +30,8 @@ from geoseg.version import __version__
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+    from geoseg.run.slurm_cluster import SlurmJobs
+
 __all__ = ["Arrival", "DeadlyTaskError", "Fleet", "LostWorkError", "connected"]
 
 _log = logging.getLogger(__name__)
@@ -421,5 +423,29 @@ def _gpus() -> list[str]:
     return sorted((n for n in found if re.fullmatch(r"\d+", n)), key=int)
 
 
+class _SlurmJobs:
+    """Jobs for as many tasks as there are; those without work are handed back."""
+
+    def __init__(self, jobs: SlurmJobs, threads_per_job: int) -> None:
+        self._jobs, self._threads = jobs, threads_per_job
+
+    def keep(self, threads_wanted: int) -> None:
+        """Ask for jobs, or hand some back when there is little left."""
+        wanted = math.ceil(threads_wanted / self._threads)
+        if wanted < self._jobs.jobs:
+            self._jobs.hand_back()
+        self._jobs.keep(wanted)
+
+
 def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
-    raise NotImplementedError
+    """Start a scheduler here whose workers are jobs; none is asked for yet."""
+    from geoseg.run.slurm_cluster import slurm_cluster  # noqa: PLC0415 - for this one alone
+    from geoseg.run.slurm_config import SPARE_THREADS, read_slurm_config  # noqa: PLC0415
+
+    if options.slurm_config is None:
+        msg = "--scheduler slurm needs --slurm-config FILE"
+        raise ClusterError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
+    config = read_slurm_config(options.slurm_config)
+    jobs = stack.enter_context(slurm_cluster(config, _security(options)))
+    threads = config.threads * config.processes
+    return jobs.cluster, _SlurmJobs(jobs, threads), SPARE_THREADS

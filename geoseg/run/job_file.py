@@ -14,7 +14,7 @@ import typing
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from geoseg.errors import OptionError
 from geoseg.options import BatchOptions, RunOptions
@@ -173,7 +173,7 @@ def _kept_address(address: str) -> str:
         return f"{parts.scheme}://{_WITHHELD}"
     query = "&".join(_kept_parameter(part) for part in parts.query.split("&"))
     netloc = f"{_WITHHELD}@{hosts}" if at and user else hosts
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    return _joined(parts._replace(netloc=netloc, query=query))
 
 
 def _kept_parameter(part: str) -> str:
@@ -192,7 +192,8 @@ def _without_password(url: str) -> str:
     try:
         parts = urlsplit(url)
         user, at, hosts = parts.netloc.rpartition("@")
-        is_clear = bool(_HOSTS.fullmatch(hosts)) and "@" not in parts.path + parts.fragment
+        rest = parts.path + parts.query + parts.fragment
+        is_clear = bool(_HOSTS.fullmatch(hosts)) and "@" not in rest
     except ValueError:
         is_clear = False
     if not is_clear:
@@ -202,7 +203,14 @@ def _without_password(url: str) -> str:
         )
     query = "&".join(p for p in parts.query.split("&") if not _SECRET_NAME.search(p.split("=")[0]))
     netloc = f"{user.partition(':')[0]}{at}{hosts}"
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    return _joined(parts._replace(netloc=netloc, query=query))
+
+
+def _joined(parts: SplitResult) -> str:
+    """Return the address; urlunsplit would drop the slashes of ``postgresql:///maps``."""
+    query = f"?{parts.query}" if parts.query else ""
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}{fragment}"
 
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - any field of the options

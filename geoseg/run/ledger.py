@@ -36,6 +36,7 @@ _SEGMENT_LINES: Final = 500
 """A full segment is about 300 kB: what is rewritten each second while scenes finish."""
 _INTERVAL_S: Final = 1.0
 _LOOKS: Final = 5
+_UNREADABLE: Final = "\0"
 _TEXTS: Final = ("scene_id", "scene", "at")
 _OPTIONAL_TEXTS: Final = ("reason", "hint", "acquired")
 _COUNTS: Final = ("blocks", "blocks_done", "output_px", "valid_px", "retries")
@@ -172,22 +173,32 @@ def _read(root: Root) -> tuple[dict[str, SceneOutcome], list[str], int]:
     """Return outcomes by scene, the segments that hold them, and how many lines were damaged."""
     for _ in range(_LOOKS):
         names = _segments(root)
-        texts = [root.read_text(name) for name in names]
+        texts = [_text(root, name) for name in names]
         if None not in texts:
             break
         # A session that ends brought them together meanwhile; what they held is in a new one.
     outcomes: dict[str, SceneOutcome] = {}
-    damaged = 0
+    damaged = sum(text == _UNREADABLE for text in texts)
+    # What was not read is not brought together either: its file stays for who can read it.
+    names = [name for name, text in zip(names, texts, strict=True) if text != _UNREADABLE]
     for text in texts:
-        for line in (text or "").splitlines():
+        for line in (text or "").splitlines() if text != _UNREADABLE else ():
             outcome = _parsed(line)
             if outcome is None:
                 damaged += 1
             else:
                 outcomes[outcome.scene_id] = outcome
     if damaged:
-        _log.warning("%d lines of the ledger of %s are left out: damaged", damaged, root.address)
+        _log.warning("the ledger of %s: damaged lines left out: %d", root.address, damaged)
     return outcomes, names, damaged
+
+
+def _text(root: Root, name: str) -> str | None:
+    try:
+        return root.read_text(name)
+    except OutputError as error:
+        _log.warning("a part of the ledger is left out: %s", error)
+        return _UNREADABLE
 
 
 def _line(outcome: SceneOutcome) -> str:

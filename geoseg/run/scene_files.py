@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -63,37 +64,23 @@ def matching_files(pattern: str) -> list[str]:
         return []
     suffix = PurePath(parts[-1]).suffix
     told = len(suffix) > 1 and not _WILD.search(suffix)
-    matches = _matcher(parts[fixed:])
+    wild = (*parts[fixed:], "*") if parts[-1] == "**" else parts[fixed:]
     wanted = _anything if told else _is_raster
     return sorted(
-        file for file in _files(root, wanted) if matches(PurePath(file).relative_to(root).parts)
+        file
+        for file in _files(root, wanted)
+        if _matches(PurePath(file).relative_to(root).parts, wild)
     )
 
 
-def _matcher(pattern: tuple[str, ...]) -> Callable[[tuple[str, ...]], bool]:
-    """Return a test of the parts of a path; ``**`` at the end stands for all files below."""
-    if pattern[-1] == "**":
-        pattern = (*pattern, "*")
-    pieces = ["(?:[^/]*/)*" if part == "**" else _expression(part) + "/" for part in pattern]
-    compiled = re.compile("".join(pieces), re.DOTALL)
-    return lambda parts: compiled.fullmatch("/".join(parts) + "/") is not None
-
-
-def _expression(part: str) -> str:
-    """Return the regular expression of ``*``, ``?`` and ``[abc]`` within one name."""
-    found, at = [], 0
-    while at < len(part):
-        sign, at = part[at], at + 1
-        if sign == "*":
-            found.append("[^/]*")
-        elif sign == "?":
-            found.append("[^/]")
-        elif sign == "[" and (end := part.find("]", at + 1 + part.startswith("!", at))) > 0:
-            inside, at = part[at:end].replace("\\", r"\\").replace("[", r"\["), end + 1
-            found.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
-        else:
-            found.append(re.escape(sign))
-    return "".join(found)
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether the parts of a path match those of a glob."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[at:], pattern[1:]) for at in range(len(parts) + 1))
+    is_first = bool(parts) and fnmatchcase(parts[0], pattern[0])
+    return is_first and _matches(parts[1:], pattern[1:])
 
 
 def _is_raster(name: str) -> bool:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from geoseg.errors import GeosegError, OptionError
@@ -32,7 +33,7 @@ _BATCH_ONLY: Final = (
     "batch_size", "block_px",
 )  # fmt: skip
 """What concerns the place of results, the database or the machines: the whole batch's."""
-_BOX_NUMBERS: Final = 4
+_HEAD_BYTES: Final = 4096
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -185,7 +186,19 @@ def _aoi(address: str, told: str, documents: Documents) -> str:
         return told
     file = joined(address, told)
     documents.roots.check(file)
+    if documents.roots and _names_others(file):
+        msg = f"the area of interest {shown_address(file)} names other files"
+        raise OptionError(msg, hint="With --allow-root, give polygons: GeoPackage or GeoJSON.")
     return file
+
+
+def _names_others(file: str) -> bool:
+    """Tell whether a file is one of the documents by which GDAL reads vectors from elsewhere."""
+    try:
+        with Path(file).open("rb") as opened:
+            return b"<OGR" in opened.read(_HEAD_BYTES)
+    except (OSError, ValueError):
+        return False  # reading the area says what is wrong
 
 
 def _is_number(text: str) -> bool:

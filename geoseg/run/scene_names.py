@@ -120,10 +120,19 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
+def _refuse_again(shown: str, seen: set[str]) -> None:
+    if shown in seen:
+        msg = f"{shown} is named twice without an id"
+        raise OptionError(msg, hint="Give each an id of its own in the column id of a CSV.")
+    seen.add(shown)
+
+
 def _refuse_doubles(jobs: Sequence[SceneJob], ids: Sequence[str]) -> None:
     first: dict[str, SceneJob] = {}
+    nameless: set[str] = set()
     for job, name in zip(jobs, ids, strict=True):
         if not name:
+            _refuse_again(shown_address(job.address), nameless)
             continue
         other = first.setdefault(_folded(name), job)
         if other is not job:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
@@ -29,10 +29,21 @@ from geoseg.run.folder_lock import locked_folder
 if TYPE_CHECKING:
     from geoseg.vector.trace import BlockTrace
 
-__all__ = ["Receipt", "RunStore", "StoreKey", "place", "write_atomically"]
+__all__ = [
+    "STORE_NAME",
+    "Receipt",
+    "RunStore",
+    "StoreKey",
+    "continues",
+    "place",
+    "receipt_of",
+    "stored_plan",
+    "write_atomically",
+]
 
 _log = logging.getLogger(__name__)
-STORE_NAME = ".geoseg"
+STORE_NAME: Final = ".geoseg"
+"""Name of the run store in the result folder."""
 
 
 class StoreKey(NamedTuple):
@@ -153,18 +164,7 @@ class RunStore:
         found = self._stored()
         # Equal digests give equal pieces, so even --overwrite loses nothing by keeping them,
         # and a stopped run with --overwrite continues like any other.
-        if found is not None and found["digest"] != key.digest:
-            if not discard:
-                changed = _differences(found["identity"], key.identity)
-                msg = (
-                    f"{self._out} holds an unfinished run with other settings "
-                    f"({', '.join(changed)})"
-                )
-                raise OutputError(
-                    msg,
-                    hint="Repeat its command to continue it, add --overwrite to start anew, "
-                    "or choose another --out.",
-                )
+        if found is not None and not continues(found, key, str(self._out), discard=discard):
             # Not the folder itself: it holds the lock.
             self._plan.unlink(missing_ok=True)
             found = None
@@ -175,12 +175,10 @@ class RunStore:
         return key.layout
 
     def _stored(self) -> dict[str, Any] | None:
-        stored: dict[str, Any]
         try:
-            stored = json.loads(self._plan.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return stored_plan(self._plan.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
             return None
-        return stored if _is_plan(stored) else None
 
     def holds(self, digest: str) -> bool:
         """Tell whether the pieces here were made from what ``digest`` stands for."""
@@ -269,9 +267,8 @@ class RunStore:
         """Return what is finished, by block; one directory listing and small files."""
         found = {}
         for data in self.records():
-            try:
-                receipt = Receipt(**{**data, "class_px": tuple(data["class_px"])})
-            except (TypeError, KeyError):
+            receipt = receipt_of(data)
+            if receipt is None:
                 continue  # from another version: the block is simply done again
             if receipt.empty or self._size(receipt.block) == receipt.piece_bytes:
                 found[receipt.block] = receipt
@@ -299,6 +296,51 @@ class RunStore:
     def remove(self) -> None:
         """Delete the store once the results are in place."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def stored_plan(text: str) -> dict[str, Any] | None:
+    """Return what a ``plan.json`` says; None where it is damaged."""
+    stored: dict[str, Any]
+    try:
+        stored = json.loads(text)
+    except ValueError:
+        return None
+    return stored if _is_plan(stored) else None
+
+
+def continues(found: dict[str, Any], key: StoreKey, place: str, *, discard: bool) -> bool:
+    """Tell whether pieces of an earlier run are those of this one; if not, they may go.
+
+    Args:
+        found: What ``stored_plan`` returned.
+        key: What this run's pieces are made from.
+        place: Of the results, as messages name it.
+        discard: Let pieces of another run go.
+
+    Raises:
+        OutputError: They are of another run and to be kept.
+    """
+    # Equal digests give equal pieces, so even --overwrite loses nothing by keeping them,
+    # and a stopped run with --overwrite continues like any other.
+    if found["digest"] == key.digest:
+        return True
+    if not discard:
+        changed = _differences(found["identity"], key.identity)
+        msg = f"{place} holds an unfinished run with other settings ({', '.join(changed)})"
+        raise OutputError(
+            msg,
+            hint="Repeat its command to continue it, add --overwrite to start anew, "
+            "or choose another --out.",
+        )
+    return False
+
+
+def receipt_of(record: Any) -> Receipt | None:  # noqa: ANN401 - any JSON value
+    """Return the receipt that ``RunStore.commit`` wrote; None where it is none."""
+    try:
+        return Receipt(**{**record, "class_px": tuple(record["class_px"])})
+    except (TypeError, KeyError):
+        return None
 
 
 def _is_plan(stored: object) -> bool:
