@@ -38,6 +38,9 @@ class Load:
     """Processes that the workers share."""
     sleep_s: float
     """How long a block takes."""
+    log_length: int = 10
+    """Messages that the scheduler keeps of each worker; as geoseg sets it where it starts the
+    scheduler. Dask's own default is 1000."""
 
     @property
     def blocks(self) -> int:
@@ -64,6 +67,7 @@ class Seen:
     scenes: int
     blocks: int
     workers: int
+    log_length: int
     seconds: float
     blocks_per_s: float
     client_peak_mib: float
@@ -76,6 +80,8 @@ class Seen:
     scheduler_cpu_ms: float
     most_tasks: int
     """Known to the scheduler at a time."""
+    graphs: int
+    """Times that something was handed to the scheduler."""
     most_tasks_of_a_graph: int
     largest_message_bytes: int
     tasks_left: int
@@ -91,7 +97,7 @@ def run_null_batch(load: Load, folder: Path) -> tuple[Seen, list[Sample]]:
     """
     source = _write_scenes(load, folder)
     with ExitStack() as stack:
-        scheduler = stack.enter_context(_role("scheduler"))
+        scheduler = stack.enter_context(_role("scheduler", log_length=load.log_length))
         address = _line(scheduler)["address"]
         shares = [len(range(i, load.workers, load.processes)) for i in range(load.processes)]
         crew = [stack.enter_context(_role("workers", address, str(n))) for n in shares]
@@ -121,7 +127,7 @@ def _write_scenes(load: Load, folder: Path) -> Path:
 
 
 @contextmanager
-def _role(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _role(*arguments: str, log_length: int = 1000) -> Iterator[subprocess.Popen[str]]:
     """Start a process of ``scaling.roles``; it ends when its standard input is closed."""
     path = os.pathsep.join((str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")))
     with subprocess.Popen(
@@ -129,7 +135,11 @@ def _role(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        env={
+            **os.environ,
+            "PYTHONPATH": path.rstrip(os.pathsep),
+            "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": str(log_length),
+        },
     ) as process:
         try:
             yield process
@@ -188,6 +198,7 @@ def _seen(load: Load, seconds: float, samples: list[Sample], told: dict) -> Seen
         scenes=load.scenes,
         blocks=load.blocks,
         workers=load.workers,
+        log_length=load.log_length,
         seconds=round(seconds, 1),
         blocks_per_s=round(blocks / max(last.at_s - first.at_s, _SAMPLE_S), 1),
         client_peak_mib=round(max(s.client_bytes for s in samples) / _MIB, 1),
@@ -197,6 +208,7 @@ def _seen(load: Load, seconds: float, samples: list[Sample], told: dict) -> Seen
         client_cpu_ms=round((last.client_cpu_s - first.client_cpu_s) / blocks * 1e3, 3),
         scheduler_cpu_ms=round((last.scheduler_cpu_s - first.scheduler_cpu_s) / blocks * 1e3, 3),
         most_tasks=told["tasks"],
+        graphs=told["graphs"],
         most_tasks_of_a_graph=told["tasks_of_a_graph"],
         largest_message_bytes=max(told["sent_bytes"], told["received_bytes"]),
         tasks_left=told["tasks_left"],

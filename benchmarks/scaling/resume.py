@@ -22,7 +22,7 @@ from geoseg.run.sessions import read_sessions
 __all__ = ["Resumed", "finished_batch", "resumed"]
 
 _TINY_PX = 256
-_MODEL_FILES = ("run.json", "item.json")
+_COPIED = ("run.json", "item.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def finished_batch(folder: Path, image: Path, count: int) -> tuple[Path, Path]:
         scene = scenes / f"scene_{number:05d}.tif"
         os.link(first, scene)
         (out / scene.stem).mkdir()
-        for name in _MODEL_FILES:
+        for name in _COPIED:
             shutil.copyfile(out / first.stem / name, out / scene.stem / name)
         ledger.put(replace(done, scene_id=scene.stem, scene=str(scene)))
     ledger.compact()
@@ -136,7 +136,7 @@ def _lose_ledger(root: Root) -> None:
 def _moments(event: dict) -> list[str]:
     """Return what an event is the first sign of."""
     kind = event["event"]
-    if kind == "batch":
+    if kind == "batch_ready":
         return ["ready_s"]
     if kind == "scene" and event["state"] == "running":
         return ["submitted_s"]

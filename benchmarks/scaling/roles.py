@@ -95,8 +95,13 @@ async def workers(address: str, count: int) -> None:
         for _ in range(count):
             await stack.enter_async_context(
                 Worker(
-                    address, nthreads=1, memory_limit=0, host=_LOCAL, local_directory=folder,
-                    dashboard=False, dashboard_address=f"{_LOCAL}:0",
+                    address,
+                    nthreads=1,
+                    memory_limit=0,
+                    host=_LOCAL,
+                    local_directory=folder,
+                    dashboard=False,
+                    dashboard_address=f"{_LOCAL}:0",
                 )  # fmt: skip
             )
         say(workers=count)

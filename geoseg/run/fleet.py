@@ -239,9 +239,7 @@ def _told(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-def _call(
-    work: bytes, spare_threads: int, scratch: Path | None, version: str
-) -> Any:  # noqa: ANN401 - whatever the function returns
+def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -> Any:  # noqa: ANN401 - whatever the function returns
     """Run one task in a worker."""
     from distributed import get_worker  # noqa: PLC0415 - loaded by now
 
