@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 import psutil
 
-from scaling.nulls import write_virtual_scene
+from scaling.nulls import BLOCK_PX, write_virtual_scene
 
 __all__ = ["Load", "Seen", "run_null_batch"]
 
@@ -162,7 +162,7 @@ def _watched(client: subprocess.Popen[str], scheduler: subprocess.Popen[str]) ->
 
     def listen() -> None:
         for line in client.stdout or ():
-            done["blocks"] = json.loads(line).get("blocks_done", done["blocks"])
+            done["blocks"] = json.loads(line)["px_done"] // BLOCK_PX**2
         over.set()
 
     listener = Thread(target=listen)
@@ -170,7 +170,9 @@ def _watched(client: subprocess.Popen[str], scheduler: subprocess.Popen[str]) ->
     watched = psutil.Process(client.pid), psutil.Process(scheduler.pid)
     samples: list[Sample] = []
     start_s = time.perf_counter()
-    while not over.wait(_SAMPLE_S):
+    is_over = False
+    while not is_over:
+        is_over = over.wait(_SAMPLE_S)
         try:
             memory = [process.memory_info().rss for process in watched]
             cpu = [sum(process.cpu_times()[:2]) for process in watched]

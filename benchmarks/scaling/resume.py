@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import rasterio
 from rasterio.windows import Window
 
@@ -33,10 +34,14 @@ class Resumed:
     finished_scenes: int
     ready_s: float
     """It knows what is to be done."""
-    submitted_s: float
-    """The new scene is handed to the workers."""
-    first_block_s: float
-    """Its first block is finished, or already its last."""
+    ready_cpu_s: float
+    """Processor time of that."""
+    begun_s: float
+    """Workers are there and found fit; the new scene is handed to them."""
+    block_begun_s: float
+    """The scene is planned, and its first block handed out."""
+    block_done_s: float
+    """The block is finished; with that, the model was loaded."""
     whole_s: float
     """All files, the ledger and the reports are written, and the process has ended."""
 
@@ -114,6 +119,8 @@ def resumed(case: str, scenes: Path, out: Path) -> Resumed:
             event = json.loads(line)
             for name in _moments(event):
                 seen.setdefault(name, time.perf_counter() - start_s)
+            if event["event"] == "batch_ready":
+                seen["ready_cpu_s"] = sum(psutil.Process(process.pid).cpu_times()[:2])
     if process.returncode:
         sys.exit(f"geoseg batch failed with exit code {process.returncode}")
     seen["whole_s"] = time.perf_counter() - start_s
@@ -139,6 +146,6 @@ def _moments(event: dict) -> list[str]:
     if kind == "batch_ready":
         return ["ready_s"]
     if kind == "scene" and event["state"] == "running":
-        return ["submitted_s"]
+        return ["begun_s", "block_begun_s"] if event["blocks"] else ["begun_s"]
     is_done = kind == "scene" and event["state"] == "done"
-    return ["first_block_s"] if is_done or event.get("blocks_done") else []
+    return ["block_done_s"] if is_done or event.get("blocks_done") else []

@@ -102,7 +102,7 @@ async def workers(address: str, count: int) -> None:
                     local_directory=folder,
                     dashboard=False,
                     dashboard_address=f"{_LOCAL}:0",
-                )  # fmt: skip
+                )
             )
         say(workers=count)
         await input_ends()
