@@ -9,8 +9,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from geoseg.errors import (
@@ -39,7 +40,7 @@ from geoseg.run.manifest import Manifest, read_manifest
 from geoseg.run.moments import moment_of
 from geoseg.run.place import Root
 from geoseg.run.publish import RECORD_NAME
-from geoseg.run.roots import open_root
+from geoseg.run.roots import open_root, read_object
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_names import assign_ids
 from geoseg.run.scene_work import SceneWork, utc_now
@@ -114,7 +115,7 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         )
         book = Book(root, options, session)
         with _written_down(book):
-            manifest = read_manifest(options, last_start=last, now=start, read_s3=_read_s3)
+            manifest = read_manifest(options, last_start=last, now=start, read_s3=read_object)
             listed = _listed(root, book, options, manifest)
             write_job(root, options)
             _announce(root, options, session.session, manifest, listed, progress)
@@ -157,16 +158,6 @@ def retry_options(root: str, cluster: ClusterOptions, given: dict[str, Any]) -> 
         retry_failed=True,
         **given,
     )
-
-
-def _read_s3(address: str) -> str:
-    """Return a text object."""
-    folder, _, name = address.rpartition("/")
-    text = open_root(folder).read_text(name)
-    if text is None:
-        msg = f"there is no object {shown_address(address)}"
-        raise OptionError(msg, hint="Check the address, and the region and endpoint.")
-    return text
 
 
 def _refuse_other_options(root: Root, options: BatchOptions) -> None:
@@ -318,7 +309,8 @@ def _map(
         )
         for number, job in enumerate(listed.to_do)
     )
-    with connected(options.cluster) as fleet:
+    name = PurePosixPath(options.out.replace("\\", "/")).name or "batch"
+    with connected(replace(options.cluster, name=name)) as fleet:
         check = WorkerCheck(fleet, root, options.scene.model, (job.address for job in listed.to_do))
         driver = Driver(
             fleet,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from geoseg.cores import usable_cores
-from geoseg.errors import ClusterError, GeosegError
+from geoseg.errors import ClusterError, GeosegError, WorkerDiedError
 from geoseg.options import ClusterOptions
 from geoseg.run.place import WorkerContext
 from geoseg.version import __version__
@@ -44,8 +44,7 @@ _SPARE_THREADS: Final = 1
 _REFRESH_S: Final = 2.0
 _CONNECT_S: Final = 30
 _GATHER_S: Final = 60
-_FIRST_WORKER_S: Final = 600
-_DEATHS: Final = 2
+_PATIENCE_S: Final = 600.0
 _LOCAL: Final = "127.0.0.1"
 
 
@@ -85,7 +84,13 @@ class Fleet:
     """
 
     def __init__(
-        self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None
+        self,
+        client: Client,
+        jobs: _Jobs,
+        *,
+        spare_threads: int,
+        scratch: Path | None,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         """Take a connected client.
 
@@ -94,7 +99,9 @@ class Fleet:
             jobs: What can be asked for more workers.
             spare_threads: Threads of a worker that the network does not get.
             scratch: Folder on the workers; None for Dask's own.
+            patience_s: How long it may take until there is a worker.
         """
+        self.patience_s = patience_s
         self._client, self._jobs = client, jobs
         self._spare, self._scratch = spare_threads, scratch
         self._running: dict[object, tuple[object, Future[Any]]] = {}
@@ -145,22 +152,6 @@ class Fleet:
         self._looked_s = time.monotonic()
         self._jobs.keep(wanted)
         return not set(self._threads) <= before
-
-    def wait_for_workers(self, wanted: int) -> None:
-        """Return when there is a worker.
-
-        Raises:
-            ClusterError: None came in ten minutes.
-        """
-        until = time.monotonic() + _FIRST_WORKER_S
-        while True:
-            self.look(wanted)
-            if self._threads:
-                return
-            if time.monotonic() > until:
-                msg = f"no worker came within {_FIRST_WORKER_S // 60} minutes"
-                raise ClusterError(msg, hint="Look at the cluster's own queue and logs.")
-            time.sleep(0.2)
 
     def submit(
         self,
@@ -213,26 +204,19 @@ class Fleet:
 
 
 def _arrival(key: object, future: Future[Any]) -> Arrival:
+    from distributed import KilledWorker  # noqa: PLC0415 - loaded by now
+
     if future.status in {"cancelled", "lost"}:
         return Arrival(key, None, LostWorkError())
-    try:
-        return Arrival(key, future.result(timeout=_GATHER_S), None)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is somebody else's to judge
-        return Arrival(key, None, _plain(error))
-
-
-def _plain(error: Exception) -> Exception:
-    """Return a task's error; one that speaks of workers in geoseg's words."""
-    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - loaded by now
-    from distributed.client import FutureCancelledError  # noqa: PLC0415 - the same
-
-    if isinstance(error, KilledWorker):
-        msg = f"{_DEATHS + 1} workers died over it, one after the other"
-        return ClusterError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
-    lost = (CancelledError, FutureCancelledError, TimeoutError, OSError)
-    if isinstance(error, lost) and not isinstance(error, GeosegError):
-        return LostWorkError(_told(error))
-    return error
+    if future.status != "error":
+        try:
+            return Arrival(key, future.result(timeout=_GATHER_S), None)
+        except Exception as error:  # noqa: BLE001 - the result went with its worker
+            return Arrival(key, None, LostWorkError(_told(error)))
+    raised = future.exception(timeout=_GATHER_S)
+    if isinstance(raised, KilledWorker):
+        return Arrival(key, None, WorkerDiedError("a worker died over it"))
+    return Arrival(key, None, raised)
 
 
 def _told(error: BaseException) -> str:
@@ -272,15 +256,18 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
     with ExitStack() as stack:
         _be_quiet(stack)
         jobs: _Jobs = _Fixed()
-        spare = 0
+        spare, patience_s = 0, _PATIENCE_S
         if options.scheduler == "local":
             where, spare = _local(options, stack), _SPARE_THREADS
         elif options.scheduler == "slurm":
             where, jobs, spare = _slurm(options, stack)
+            patience_s = math.inf  # a queue may be long; jobs that cannot start are noticed
         else:
             where = _address(options)
         client = stack.enter_context(_client(where, options))
-        yield Fleet(client, jobs, spare_threads=spare, scratch=options.scratch)
+        yield Fleet(
+            client, jobs, spare_threads=spare, scratch=options.scratch, patience_s=patience_s
+        )
 
 
 def _be_quiet(stack: ExitStack) -> None:
@@ -294,7 +281,8 @@ def _be_quiet(stack: ExitStack) -> None:
         # The last messages to every worker stay in memory for who debugs Dask: by default a
         # thousand for each, which at 64 workers is more than all the rest together.
         "distributed.admin.low-level-log-length": 10,
-        "distributed.scheduler.allowed-failures": _DEATHS,
+        # What died with its worker is tried again by the driver, which knows its scene.
+        "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.limit": "1h",
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
@@ -421,6 +409,9 @@ def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
         msg = "--scheduler slurm needs --slurm-config FILE"
         raise ClusterError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
     config = read_slurm_config(options.slurm_config)
-    jobs = stack.enter_context(slurm_cluster(config, _security(options)))
+    # What died with its worker is tried again by the driver, which knows its scene.
+    jobs = stack.enter_context(
+        slurm_cluster(config, _security(options), batch=options.name, deaths=0)
+    )
     threads = config.threads * config.processes
     return jobs.cluster, _SlurmJobs(jobs, threads), SPARE_THREADS

@@ -9,7 +9,7 @@ from geoseg.redact import shown_address
 from geoseg.run.folder_home import FolderRoot
 from geoseg.run.place import Root
 
-__all__ = ["open_root"]
+__all__ = ["open_root", "read_object"]
 
 
 def open_root(text: str) -> Root:
@@ -29,3 +29,21 @@ def open_root(text: str) -> Root:
         msg = f"results cannot be written to {shown_address(text)}"
         raise OptionError(msg, hint="--out takes a folder or s3://bucket/prefix.")
     return FolderRoot(Path(text).absolute())
+
+
+def read_object(address: str) -> str:
+    """Return a text object of a bucket, such as a list of scenes.
+
+    Args:
+        address: ``s3://bucket/key``.
+
+    Raises:
+        OptionError: There is none.
+        OutputError: The bucket does not answer, or refuses.
+    """
+    folder, _, name = address.rpartition("/")
+    text = open_root(folder).read_text(name)
+    if text is None:
+        msg = f"there is no object {shown_address(address)}"
+        raise OptionError(msg, hint="Check the address, and the region and endpoint.")
+    return text

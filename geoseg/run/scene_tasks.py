@@ -19,14 +19,17 @@ from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.memory import return_freed_pages
 from geoseg.model.registry import find_model
+from geoseg.raster.sources import source_names
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.block import run_block
+from geoseg.run.documents import Documents
 from geoseg.run.engine import block_finished, load_engine, run_limits, taking_part
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
 from geoseg.run.place import Root, SceneHome, WorkerContext
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.publish import describe, write_record
 from geoseg.run.report import RunTotals, total
+from geoseg.run.roots import read_object
 from geoseg.run.scene_job import SceneJob
 from geoseg.run.store import Receipt, RunStore, StoreKey
 from geoseg.version import __version__
@@ -169,6 +172,10 @@ def plan_scene(
     Raises:
         GeosegError: The scene cannot be mapped, or its place holds other results.
     """
+    if roots:
+        # Each name is held against the roots before it is looked at.
+        read_text = Documents(roots=roots, read_s3=read_object).text
+        source_names(job.address, check=roots.check, read_text=read_text)
     options = replace(job.options, out=home.folder(context.scratch), workers=context.slots)
     plan = make_plan(options, use_measured=use_measured)
     found = home.record()
