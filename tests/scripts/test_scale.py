@@ -14,6 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from scaling.blocks import Load, Sample, Seen, run_null_batch
 from scaling.paper import AREAS, MEASURED, Area, Cluster, carried_on
 
+from geoseg.options import ClusterOptions
+from geoseg.run.fleet import connected
+
 WORKERS = 8
 MIB = 2**20
 
@@ -92,3 +95,11 @@ def test_larger_blocks_relieve_the_scheduler_and_the_store() -> None:
     assert larger.scheduler_share < now.scheduler_share / 10
     assert larger.puts < now.puts / 10
     assert larger.hours == now.hours
+
+
+@pytest.mark.network
+def test_a_scheduler_of_geoseg_keeps_few_messages() -> None:
+    with connected(ClusterOptions(processes=1, threads=1)) as fleet:
+        scheduler = fleet._client.cluster.scheduler
+        logs = [comm.recent_message_log for comm in scheduler.stream_comms.values()]
+        assert [log.maxlen for log in logs] == [10]
