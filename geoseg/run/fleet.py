@@ -11,10 +11,12 @@ import json
 import logging
 import math
 import os
+import pickle
 import queue
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -160,10 +162,12 @@ class Fleet:
         priority: int = 0,
     ) -> None:
         """Send a task; the function gets a ``WorkerContext`` before ``args``."""
+        # In one piece: else the scheduler unpacks a plan of some hundred objects, and its logs
+        # of the last thousand messages to each worker keep them all.
+        work = zlib.compress(pickle.dumps((function, args)), 1)
         future = self._client.submit(
-            _call, function, args, self._spare, self._scratch, __version__,
-            pure=False, priority=priority,
-        )  # fmt: skip
+            _call, work, self._spare, self._scratch, __version__, pure=False, priority=priority
+        )
         self._running[future.key] = key, future
         future.add_done_callback(self._ended.put)
 
@@ -231,19 +235,14 @@ def _told(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-def _call(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    spare_threads: int,
-    scratch: Path | None,
-    version: str,
-) -> Any:  # noqa: ANN401 - whatever the function returns
+def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -> Any:  # noqa: ANN401 - whatever the function returns
     """Run one task in a worker."""
     from distributed import get_worker  # noqa: PLC0415 - loaded by now
 
     if version != __version__:
         msg = f"a worker has geoseg {__version__}, the client has {version}"
         raise ClusterError(msg, hint="Install the same version everywhere.")
+    function, args = pickle.loads(zlib.decompress(work))  # noqa: S301 - as Dask's own messages
     worker = get_worker()
     slots = max(1, worker.state.nthreads - spare_threads)
     folder = Path(worker.local_directory) if scratch is None else scratch
@@ -292,6 +291,9 @@ def _be_quiet(stack: ExitStack) -> None:
     for name in ("distributed", "asyncio", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {
+        # The last messages to every worker stay in memory for who debugs Dask: by default a
+        # thousand for each, which at 64 workers is more than all the rest together.
+        "distributed.admin.low-level-log-length": 10,
         # What died with its worker is tried again by the driver, which knows its scene.
         "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.profile.enabled": False,
