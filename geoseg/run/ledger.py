@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from geoseg.errors import OutputError
 from geoseg.run.scene_job import SceneOutcome, outcome_of
+from geoseg.run.scene_names import portable_name
 
 if TYPE_CHECKING:
     from geoseg.run.place import Root
@@ -215,10 +216,14 @@ def _parsed(line: str) -> SceneOutcome | None:
 
 
 def _is_sound(found: SceneOutcome) -> bool:
-    """Tell whether the values are of the types that reports count on."""
+    """Tell whether the values are what reports and folders count on.
+
+    The id becomes a folder that is written to, and others may have written the ledger: only
+    a name that this batch could have given stays below the root.
+    """
     return (
         all(isinstance(getattr(found, name), str) for name in _TEXTS)
-        and found.scene_id != ""
+        and portable_name(found.scene_id) == found.scene_id
         and all(isinstance(getattr(found, name), str | None) for name in _OPTIONAL_TEXTS)
         and all(_is_count(getattr(found, name)) for name in _COUNTS)
         and (found.n_polygons is None or _is_count(found.n_polygons))

@@ -326,6 +326,18 @@ def test_a_session_without_an_end_was_killed(tmp_path: Path) -> None:
     assert working.exit_reason is None
 
 
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc", "a/b", ".batch", "batch.json", "a\\b"])
+def test_an_id_that_leaves_the_root_is_not_believed(tmp_path: Path, name: str) -> None:
+    """The ledger lies where others may write, and its ids become folders that are written to."""
+    ledger = Ledger(FolderRoot(tmp_path), SESSION)
+    ledger.put(outcome(1, scene_id=name))
+    ledger.put(outcome(2))
+    ledger.flush(force=True)
+    found = Ledger.read(FolderRoot(tmp_path))
+    assert [o.scene_id for o in found] == [outcome(2).scene_id]
+    assert found.damaged == 1
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '{"version": 2, "sessions": []}', '{"version": 1}',
