@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
@@ -39,11 +38,11 @@ from geoseg.run.job_file import changed_options, read_job, selection_digest, wri
 from geoseg.run.manifest import Manifest, read_manifest
 from geoseg.run.moments import moment_of
 from geoseg.run.place import Root
-from geoseg.run.publish import RECORD_NAME
 from geoseg.run.roots import open_root, read_object
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_names import assign_ids
-from geoseg.run.scene_work import SceneWork, utc_now
+from geoseg.run.scene_record import recorded_outcome
+from geoseg.run.scene_work import SceneWork
 from geoseg.run.sessions import ExitReason, begin_session, last_start, read_sessions
 from geoseg.run.since import since_moment
 from geoseg.run.worker_check import WorkerCheck
@@ -213,10 +212,10 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
     counts = {"done": 0, "failed": 0}
     for job in jobs:
         outcome = book.ledger.get(job.scene_id)
-        if job.scene_id in finished and not options.scene.overwrite:
+        if job.scene_id in finished and _is_done(outcome, options):
             counts["done"] += 1
-            if outcome is None or outcome.state != "done":
-                book.ledger.put(_outcome_of_record(root, job))
+            if outcome is None:
+                book.ledger.put(recorded_outcome(root, job))
         elif outcome is not None and _is_given_up(outcome, job, options):
             counts["failed"] += 1
         else:
@@ -226,43 +225,21 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
     )
 
 
+def _is_done(outcome: SceneOutcome | None, options: BatchOptions) -> bool:
+    """Tell whether the files of a scene are those that this batch is to make.
+
+    A record beside an outcome that is not ``done`` may be that of the settings before, which a
+    stopped ``--overwrite`` has not come to: then its plan tells.
+    """
+    return not options.scene.overwrite and (outcome is None or outcome.state == "done")
+
+
 def _is_given_up(outcome: SceneOutcome, job: SceneJob, options: BatchOptions) -> bool:
     """Tell whether a scene failed before, and has not been mended since."""
     failed_at = moment_of(outcome.at)
     is_mended = job.changed is not None and failed_at is not None and job.changed > failed_at
     is_left = not (options.retry_failed or options.scene.overwrite or is_mended)
     return outcome.state == "failed" and is_left
-
-
-def _outcome_of_record(root: Root, job: SceneJob) -> SceneOutcome:
-    """Return what the files of a finished scene tell, which the ledger has missed."""
-    record = _json(root.read_text(f"{job.scene_id}/{RECORD_NAME}"))
-    item = _json(root.read_text(f"{job.scene_id}/item.json"))
-    result, blocks = record.get("result", {}), record.get("blocks", {}).get("count", 0)
-    bbox = item.get("bbox")
-    return SceneOutcome(
-        scene_id=job.scene_id,
-        scene=shown_address(job.address),
-        state="done",
-        at=item.get("properties", {}).get("created") or utc_now(),
-        blocks=blocks,
-        blocks_done=blocks,
-        output_px=result.get("output_px", 0),
-        valid_px=result.get("valid_px", 0),
-        elapsed_s=record.get("seconds", {}).get("elapsed", 0.0),
-        bbox=tuple(bbox) if isinstance(bbox, list) and len(bbox) == 4 else None,  # noqa: PLR2004
-        acquired=item.get("properties", {}).get("datetime"),
-        class_px=tuple((c["class_name"], c["px_count"]) for c in result.get("classes", ())),
-        n_polygons=result.get("polygons"),
-    )
-
-
-def _json(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _announce(
@@ -325,6 +302,7 @@ def _map(
             warn=lambda text: progress(Warned(message=text)),
             tick=lambda counts: _tick(counts, book, progress),
             welcome=check,
+            recall=lambda job: recorded_outcome(root, job),
         )
         try:
             driver.run()

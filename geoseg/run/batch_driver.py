@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from geoseg.errors import (
@@ -30,7 +30,7 @@ from geoseg.errors import (
 )
 from geoseg.redact import without_secrets
 from geoseg.run.fleet import Arrival, Fleet, LostWorkError
-from geoseg.run.scene_job import SceneOutcome
+from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
 
 __all__ = ["Counts", "Driver", "Limits"]
@@ -93,6 +93,7 @@ class Driver:
         warn: Callable[[str], None],
         tick: Callable[[Counts], None],
         welcome: Callable[[], None],
+        recall: Callable[[SceneJob], SceneOutcome],
     ) -> None:
         """Take what is needed; nothing runs yet.
 
@@ -105,10 +106,12 @@ class Driver:
             warn: Called with what the user should know.
             tick: Called about once a second.
             welcome: Called when workers have come; raises where they are unfit.
+            recall: Returns what the files of a scene tell that is found finished.
         """
         self._fleet, self._limits = fleet, limits
         self._pending: Iterator[SceneWork] = iter(scenes)
         self._tell, self._warn, self._tick, self._welcome = tell, warn, tick, welcome
+        self._recall = recall
         self._active: dict[int, SceneWork] = {}
         self._waiting = n_scenes
         self._attempts: Counter[Task] = Counter()
@@ -331,10 +334,7 @@ class Driver:
     def _over(self, work: SceneWork) -> None:
         self._drop(work)
         self._done += 1
-        if not work.is_kept:
-            self._tell(work.outcome("done"))
-            return
-        self._tell(replace(work.outcome("done"), blocks_done=work.blocks))
+        self._tell(self._recall(work.job) if work.is_kept else work.outcome("done"))
 
     def _take_published(self, pool: ThreadPoolExecutor) -> None:
         """Have made scenes published, and take those that are."""

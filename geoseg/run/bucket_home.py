@@ -88,6 +88,10 @@ class BucketHome:
         found = set(self._place.names())
         return [name for name in RESULT_NAMES if name in found]
 
+    def has_rest(self) -> bool:
+        """Tell whether there is a run store, or what is left of one."""
+        return bool(self._place.page(f"{STORE_NAME}/")[0])
+
     def stored_digest(self) -> str | None:
         """Return the digest of the plan that the place holds pieces of, or None."""
         text = self._place.read_text(_PLAN)
@@ -214,6 +218,15 @@ class BucketHome:
     def locked(self) -> AbstractContextManager[None]:
         """Hold nothing: ``geoseg run`` writes to no bucket, and the root is held."""
         return nullcontext()
+
+    def clear(self) -> None:
+        """Remove the run store.
+
+        Raises:
+            OutputError: The bucket cannot be written, or the hold is lost.
+        """
+        self._require_held()
+        self._remove_pieces()
 
     def _remove_pieces(self) -> None:
         """Remove the run store, the plan first: without it, pieces are nobody's."""

@@ -52,6 +52,14 @@ class FolderHome:
         """Return which of the names that a run may leave are there."""
         return [name for name in RESULT_NAMES if (self.path / name).exists()]
 
+    def has_rest(self) -> bool:
+        """Tell whether there is a run store, or what is left of one."""
+        return RunStore(self.path).folder.exists()
+
+    def clear(self) -> None:
+        """Remove the run store."""
+        RunStore(self.path).remove()
+
     def folder(self, scratch: Path) -> Path:  # noqa: ARG002 - for places that are elsewhere
         """Return the result folder itself."""
         return self.path

@@ -53,6 +53,12 @@ class SceneHome(Protocol):
     def result_names(self) -> list[str]:
         """Return which of the names that a run may leave are there."""
 
+    def has_rest(self) -> bool:
+        """Tell whether there is a run store, or what is left of one."""
+
+    def clear(self) -> None:
+        """Remove the run store. Only the client that holds the root's lock calls it."""
+
     def folder(self, scratch: Path) -> Path:
         """Return the local result folder that a process works in.
 

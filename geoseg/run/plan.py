@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,6 +155,19 @@ class RunPlan:
     def digest(self) -> str:
         """Digest of all that decides the pixels; blocks, batches and workers do not."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def files_digest(self) -> str:
+        """Digest of all that decides the files of the result: the pixels, and what is drawn."""
+        facts = {
+            "digest": self.digest,
+            "formats": list(self.formats),
+            "table": None if self.table is None else self.table.label,
+            "outlines": asdict(self.outlines),
+            "keep_raw": self.keep_raw,
+            "confidence": self.confidence,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property
     def layout(self) -> tuple[int, int]:

@@ -193,6 +193,7 @@ def run_record(
             "postgis_table": None if plan.table is None else plan.table.label,
         },
         "digest": plan.digest,
+        "files_digest": plan.files_digest,
         "result": {
             "output_px": totals.output_px,
             "valid_px": totals.valid_px,

@@ -72,6 +72,8 @@ class Planned:
     """What they hold."""
     is_finished: bool
     """True where the very result is there already."""
+    has_rest: bool
+    """True where pieces are left beside it, by a client that was killed before they went."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +182,9 @@ def plan_scene(
     options = replace(job.options, out=home.folder(context.scratch), workers=context.slots)
     plan = make_plan(options, use_measured=use_measured)
     found = home.record()
-    if found is not None and _digest_of(found) == plan.digest:
-        done = dict[BlockIndex, Receipt]()
-        finished = True
-    else:
-        finished = False
+    finished = found is not None and _digest_of(found) == plan.files_digest
+    done = dict[BlockIndex, Receipt]()
+    if not finished:
         stored = home.stored_digest()
         if not options.overwrite and stored != plan.digest:
             _refuse_to_overwrite(home)
@@ -195,6 +195,7 @@ def plan_scene(
         done=frozenset(done),
         totals=total(done.values(), len(plan.card.legend)),
         is_finished=finished,
+        has_rest=finished and home.has_rest(),
     )
 
 
@@ -203,7 +204,7 @@ def _digest_of(record: str) -> str | None:
         value: Any = json.loads(record)
     except ValueError:
         return None
-    return value.get("digest") if isinstance(value, dict) else None
+    return value.get("files_digest") if isinstance(value, dict) else None
 
 
 def _refuse_to_overwrite(home: SceneHome) -> None:

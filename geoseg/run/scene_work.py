@@ -183,6 +183,9 @@ class SceneWork:
         self._start_s = time.monotonic()
         self._totals = found.totals
         if found.is_finished:
+            if found.has_rest:
+                with self.home.locked():
+                    self.home.clear()
             self.is_kept = True
             return ()
         self._held.enter_context(self.home.locked())

@@ -80,6 +80,7 @@ def planned(plan: RunPlan, *, done: frozenset[BlockIndex] = frozenset()) -> Plan
         done=done,
         totals=total([receipt(block) for block in done], len(CLASS_NAMES)),
         is_finished=False,
+        has_rest=False,
     )
 
 

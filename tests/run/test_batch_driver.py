@@ -84,6 +84,9 @@ class Told:
             warn=self.warnings.append,
             tick=self.ticks.append,
             welcome=welcome,
+            recall=lambda job: SceneOutcome(
+                scene_id=job.scene_id, scene=job.address, state="done", at="", n_polygons=7
+            ),
         )
 
     def _opened(self, number: int) -> SceneWork:

@@ -1,0 +1,148 @@
+"""The steps of a scene in a folder, one after the other as a batch takes them, with real files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geoseg.options import BatchOptions, RunOptions
+from geoseg.run.allowed import AllowedRoots, allowed_roots
+from geoseg.run.batch import _listed
+from geoseg.run.batch_book import Book
+from geoseg.run.folder_home import FolderHome, FolderRoot
+from geoseg.run.manifest import Manifest
+from geoseg.run.place import WorkerContext
+from geoseg.run.scene_job import SceneJob, SceneOutcome
+from geoseg.run.scene_record import recorded_outcome
+from geoseg.run.scene_work import SceneWork
+from geoseg.run.sessions import begin_session
+from tests.fakes import IdentityPredictor, card_of
+from tests.scenes import texture, write_scene
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def job(tmp_path: Path, fake_model: Callable[..., str]) -> SceneJob:
+    path = write_scene(tmp_path / "scene.tif", texture((200, 220), bands=1))
+    model = fake_model(IdentityPredictor((64.0, 128.0)), card_of(3))
+    options = RunOptions(scene=str(path), model=model, block_px=128, window_px=96, workers=1)
+    return SceneJob(scene_id="scene", options=options)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> FolderRoot:
+    return FolderRoot(tmp_path / "maps")
+
+
+def with_options(job: SceneJob, **options: Any) -> SceneJob:
+    return replace(job, options=replace(job.options, **options))
+
+
+def home_of(root: FolderRoot, job: SceneJob) -> FolderHome:
+    return root.home(job.scene_id)
+
+
+def begun(root: FolderRoot, job: SceneJob) -> SceneWork:
+    return SceneWork(0, job, home_of(root, job), AllowedRoots(), use_measured=False, attempt="1")
+
+
+def step(work: SceneWork, scratch: Path) -> None:
+    """Do one task as a worker does."""
+    task = work.next()
+    function, arguments = work.call(task)
+    work.took(task, function(WorkerContext(slots=1, scratch=scratch), *arguments))
+
+
+def mapped(root: FolderRoot, job: SceneJob) -> SceneWork:
+    """Do all tasks of a scene, and publish it."""
+    work = begun(root, job)
+    while work.waiting:
+        step(work, root.path)
+    work.publish()
+    work.close()
+    return work
+
+
+def files(root: FolderRoot) -> set[str]:
+    return {path.name for path in (root.path / "scene").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "is_kept"),
+    [
+        ({"formats": ("gpkg", "geojson")}, False),
+        ({"confidence": False}, False),
+        ({"min_area": "9px"}, False),
+        ({"simplify": "0"}, False),
+        ({"batch_size": 3}, True),
+    ],
+    ids=str,
+)
+def test_overwrite_keeps_only_what_would_be_the_same_files(
+    root: FolderRoot, job: SceneJob, options: dict[str, Any], is_kept: bool
+) -> None:
+    mapped(root, job)
+    again = mapped(root, with_options(job, overwrite=True, **options))
+    assert again.is_kept == is_kept
+    assert ("polygons.geojson" in files(root)) == ("formats" in options)
+    assert ("confidence.tif" in files(root)) == options.get("confidence", True)
+
+
+def test_pieces_that_a_killed_client_left_beside_a_result_go(
+    root: FolderRoot, job: SceneJob
+) -> None:
+    mapped(root, job)
+    left = root.path / "scene" / ".geoseg" / "pieces"
+    left.mkdir(parents=True)
+    (left / "r0000c0000.tif").write_bytes(b"a piece")
+    again = mapped(root, job)
+    assert again.is_kept
+    assert not left.parent.exists()
+
+
+def listed(root: FolderRoot, job: SceneJob, known: SceneOutcome | None, **more: Any) -> Any:
+    """Return what a session makes of one scene that has a record."""
+    options = BatchOptions(sources=("x",), out=str(root.path), scene=job.options, **more)
+    session = begin_session(root, at=NOW, host="here", pid=1)
+    book = Book(root, options, session)
+    if known is not None:
+        book.ledger.put(known)
+    return _listed(root, book, options, Manifest(jobs=(job,), roots=allowed_roots(())))
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "to_do"), [(None, 1, 0), ("done", 1, 0), ("waiting", 0, 1), ("failed", 0, 0)]
+)
+def test_a_record_counts_only_where_the_ledger_agrees(
+    root: FolderRoot, job: SceneJob, state: Any, done: int, to_do: int
+) -> None:
+    """A stopped --overwrite leaves maps of the settings before, with their records."""
+    mapped(root, job)
+    outcome = SceneOutcome(scene_id="scene", scene=job.address, state="done", at="2026-11-20")
+    found = listed(root, job, None if state is None else replace(outcome, state=state))
+    assert (found.done_before, len(found.to_do)) == (done, to_do)
+
+
+def test_what_a_scene_was_is_read_from_its_files(root: FolderRoot, job: SceneJob) -> None:
+    work = mapped(root, job)
+    told, found = work.outcome("done"), recorded_outcome(root, job)
+    for name in ("bbox", "class_px", "valid_px", "output_px", "n_polygons", "blocks", "acquired"):
+        assert getattr(found, name) == getattr(told, name), name
+    assert found.bbox
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"result": []}', '{"result": {"classes": [1]}}'])
+def test_a_damaged_record_stops_no_batch(root: FolderRoot, job: SceneJob, text: str) -> None:
+    mapped(root, job)
+    record = root.path / "scene" / "run.json"
+    found = json.loads(record.read_text())
+    record.write_text(text if not text.startswith("{") else json.dumps(found | json.loads(text)))
+    outcome = recorded_outcome(root, job)
+    assert (outcome.state, outcome.scene_id) == ("done", "scene")
