@@ -82,7 +82,7 @@ class Counts:
 class Driver:
     """Scenes, workers, and what went wrong so far."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that is told or asked
         self,
         fleet: Fleet,
         scenes: Iterable[SceneWork],

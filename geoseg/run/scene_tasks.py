@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.memory import return_freed_pages
 from geoseg.model.registry import find_model
+from geoseg.raster.readback import DISK_HINT
 from geoseg.raster.sources import source_names
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.block import run_block
@@ -27,7 +30,7 @@ from geoseg.run.engine import block_finished, load_engine, run_limits, taking_pa
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
 from geoseg.run.place import Root, SceneHome, WorkerContext
 from geoseg.run.plan import RunPlan, make_plan
-from geoseg.run.publish import describe, write_record
+from geoseg.run.publish import RESULT_NAMES, describe, write_record
 from geoseg.run.report import RunTotals, total
 from geoseg.run.roots import read_object
 from geoseg.run.scene_job import SceneJob
@@ -249,21 +252,58 @@ def make_part(
         GeosegError: A file cannot be made.
     """
     start = time.perf_counter()
-    plan, store = _here(context, plan, home, attempt)
+    # A worker that was given up may still be at the same part: each try has a folder to itself.
+    plan, own = _here(context, plan, home, f"{attempt}-{secrets.token_hex(4)}")
+    store = home.store(context.scratch, attempt)
     return_freed_pages()  # what comes now needs memory of its own
-    store.final.mkdir(parents=True, exist_ok=True)
-    home.fetch(store, (".tif", ".npz"))
-    made: PolygonResult | None = None
-    rasters: tuple[str, ...] = () if part == _POLYGONS else (part,)
+    try:
+        _make_folder(own.final)
+        home.fetch(own, (".tif", ".npz"))
+        made = _files_of(plan, own, part)
+        names = _bring_together(own, store)
+    finally:
+        shutil.rmtree(own.final, ignore_errors=True)
+    rasters = tuple(name for name in raster_names(plan) if f"{name}.tif" in names)
+    if made is not None:
+        files = {name: store.final / path.name for name, path in made.files.items()}
+        made = replace(made, files=files)
+    return PartMade(rasters=rasters, polygons=made, seconds=time.perf_counter() - start)
+
+
+def _files_of(plan: RunPlan, store: RunStore, part: Part) -> PolygonResult | None:
+    """Make the files of a part; return what became of the polygons, where they are of it."""
     if part == _ALL:
-        rasters = raster_names(plan)
-        made = _all(plan, store)
-    elif part == _POLYGONS:
-        made = write_polygon_files(plan, store)
-    else:
-        write_rasters(plan, store, rasters)
-    seconds = time.perf_counter() - start
-    return PartMade(rasters=rasters, polygons=made, seconds=seconds)
+        return _all(plan, store)
+    if part == _POLYGONS:
+        return write_polygon_files(plan, store)
+    write_rasters(plan, store, (part,))
+    return None
+
+
+def _bring_together(own: RunStore, store: RunStore) -> list[str]:
+    """Move the files of a part beside those of the others, each at once; return their names.
+
+    Raises:
+        OutputError: The store is gone, or cannot be written.
+    """
+    names = [name for name in RESULT_NAMES if (own.final / name).is_file()]
+    _make_folder(store.final)
+    try:
+        for name in names:
+            os.replace(own.final / name, store.final / name)
+    except OSError as error:
+        msg = f"cannot write to {store.final}: {error.strerror or error}"
+        raise OutputError(msg, hint=DISK_HINT) from error
+    return names
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder in a run store; not the store, which may have gone with its run."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"cannot write to {path}: {error.strerror or error}"
+        raise OutputError(msg, hint=DISK_HINT) from error
 
 
 def _all(plan: RunPlan, store: RunStore) -> PolygonResult:
@@ -336,7 +376,7 @@ def make_scene(
         finish_s=seconds,
         device_limits=run_limits(plan).as_json(),
     )
-    names = tuple(sorted(path.name for path in store.final.iterdir() if path.is_file()))
+    names = tuple(name for name in RESULT_NAMES if (store.final / name).is_file())
     home.stage(store, attempt)
     bbox = found.item.get("bbox")
     return SceneMade(

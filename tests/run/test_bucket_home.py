@@ -24,8 +24,7 @@ from geoseg.run.report import total
 from geoseg.run.scene_job import SceneJob
 from geoseg.run.scene_tasks import (
     WorkerContext,
-    make_part,
-    make_scene,
+    make_whole,
     map_block,
     parts_of,
     plan_scene,
@@ -80,10 +79,9 @@ def opened(scene: Scene, *, discard: bool = False, **more: Any) -> RunPlan:
 
 def finish(scene: Scene, plan: RunPlan, attempt: str) -> tuple[str, ...]:
     """Do the last steps on the second worker; return the names."""
-    context, (part,) = scene.contexts[1], parts_of(plan, scene.home)
+    assert parts_of(plan, scene.home) == (), "pieces would come down to more than one worker"
     totals = total(scene.home.receipts().values(), len(plan.card.legend))
-    made = make_part(context, plan, scene.home, attempt, part)
-    return make_scene(context, plan, scene.home, attempt, totals, (made,), 1.0).names
+    return make_whole(scene.contexts[1], plan, scene.home, attempt, totals, 1.0).names
 
 
 def below(bucket: Bucket) -> set[str]:

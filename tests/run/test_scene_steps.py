@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +15,14 @@ from typing import Any
 import pytest
 
 from geoseg.options import BatchOptions, RunOptions
+from geoseg.run import finish as finish_room
 from geoseg.run.allowed import AllowedRoots, allowed_roots
 from geoseg.run.batch import _listed
 from geoseg.run.batch_book import Book
 from geoseg.run.folder_home import FolderHome, FolderRoot
 from geoseg.run.manifest import Manifest
 from geoseg.run.place import WorkerContext
+from geoseg.run.publish import RESULT_NAMES
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_record import recorded_outcome
 from geoseg.run.scene_work import SceneWork
@@ -105,6 +110,59 @@ def test_pieces_that_a_killed_client_left_beside_a_result_go(
     again = mapped(root, job)
     assert again.is_kept
     assert not left.parent.exists()
+
+
+def test_what_is_put_aside_while_files_are_made_is_no_result(
+    root: FolderRoot, job: SceneJob
+) -> None:
+    """A sieved map comes from a mosaic that lies beside it; a bucket would keep that, too."""
+    work = begun(root, with_options(job, min_area="9px"))
+    while not work.is_made:
+        step(work, root.path)
+    made = root.path / "scene" / ".geoseg" / "final-1"
+    assert {path.name for path in made.iterdir()} <= set(RESULT_NAMES)
+    work.publish()
+    work.close()
+
+
+def test_a_part_that_two_workers_make_at_a_time_is_whole(
+    root: FolderRoot, job: SceneJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was given up goes on, beside the one that got its task."""
+    mapped(root, job)
+    expected = (root.path / "scene" / "polygons.gpkg").read_bytes()
+    shutil.rmtree(root.path / "scene")
+    work = begun(root, job)
+    while True:
+        task = work.next()
+        function, arguments = work.call(task)
+        if task.step == "describe":
+            break
+        work.took(task, function(WorkerContext(slots=1, scratch=root.path), *arguments))
+    both = threading.Barrier(2, timeout=30)
+    meeting = _meeting(finish_room.write_polygons, both)
+    monkeypatch.setattr(finish_room, "write_polygons", meeting)
+    with ThreadPoolExecutor(2) as pool:
+        tries = [
+            pool.submit(function, WorkerContext(slots=1, scratch=root.path), *arguments)
+            for _ in range(2)
+        ]
+        made = [one.result() for one in tries]
+    work.took(task, made[0])
+    work.publish()
+    work.close()
+    assert (root.path / "scene" / "polygons.gpkg").read_bytes() == expected
+    assert ".geoseg" not in files(root)
+
+
+def _meeting(write: Callable[..., Any], both: threading.Barrier) -> Callable[..., Any]:
+    """Return the function, begun by two threads at once."""
+
+    def write_together(*given: Any, **named: Any) -> Any:
+        both.wait()
+        return write(*given, **named)
+
+    return write_together
 
 
 def listed(root: FolderRoot, job: SceneJob, known: SceneOutcome | None, **more: Any) -> Any:
