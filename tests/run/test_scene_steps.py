@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from geoseg.errors import RunInterruptedError, SceneError
 from geoseg.options import BatchOptions, RunOptions
 from geoseg.run import finish as finish_room
 from geoseg.run.allowed import AllowedRoots, allowed_roots
@@ -112,6 +113,24 @@ def test_pieces_that_a_killed_client_left_beside_a_result_go(
     assert not left.parent.exists()
 
 
+def test_a_block_of_a_killed_client_commits_nothing_to_another_run(
+    root: FolderRoot, job: SceneJob, tmp_path: Path
+) -> None:
+    """Not even that it is empty, which needs no piece."""
+    path = write_scene(tmp_path / "black.tif", texture((200, 220), bands=1) * 0, nodata=0)
+    job = with_options(job, scene=str(path))
+    old = begun(root, job)
+    step(old, root.path)
+    function, arguments = old.call(old.next())
+    old.close()
+    new = begun(root, with_options(job, overwrite=True, seams=True))
+    step(new, root.path)
+    with pytest.raises(RunInterruptedError, match="belongs to another run"):
+        function(WorkerContext(slots=1, scratch=root.path), *arguments)
+    assert new.home.receipts() == {}
+    new.close()
+
+
 def test_what_is_put_aside_while_files_are_made_is_no_result(
     root: FolderRoot, job: SceneJob
 ) -> None:
@@ -163,6 +182,26 @@ def _meeting(write: Callable[..., Any], both: threading.Barrier) -> Callable[...
         return write(*given, **named)
 
     return write_together
+
+
+def test_a_header_that_claims_a_continent_of_pixels_is_refused(
+    root: FolderRoot, job: SceneJob, tmp_path: Path
+) -> None:
+    """Its blocks alone would fill the client's memory, and stop all other scenes."""
+    path = tmp_path / "vast.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="2000000000" rasterYSize="2000000000">'
+        "<GeoTransform>0, 0.3, 0, 0, 0, -0.3</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f"<SourceFilename>{job.address}</SourceFilename><SourceBand>1</SourceBand>"
+        '<SrcRect xOff="0" yOff="0" xSize="200" ySize="200"/>'
+        '<DstRect xOff="0" yOff="0" xSize="200" ySize="200"/>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    work = begun(root, with_options(job, scene=str(path)))
+    with pytest.raises(SceneError, match=r"has \d+ blocks, expected at most"):
+        step(work, root.path)
+    assert not root.path.exists()
 
 
 def listed(root: FolderRoot, job: SceneJob, known: SceneOutcome | None, **more: Any) -> Any:
