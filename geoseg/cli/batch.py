@@ -18,6 +18,7 @@ from geoseg.cli.options import (
     verbosity_options,
 )
 from geoseg.cli.scene_options import run_options, scene_options
+from geoseg.errors import BatchInterruptedError
 from geoseg.options import BatchOptions, ClusterOptions
 
 __all__ = ["batch_command", "retry_command"]
@@ -269,9 +270,15 @@ def _run(options: BatchOptions, *, as_json: bool, quiet: bool) -> None:
     from geoseg.cli.batch_progress import batch_listener  # noqa: PLC0415 - rich
 
     with batch_listener(as_json=as_json, quiet=quiet) as progress:
-        from geoseg.run.batch import run_batch  # noqa: PLC0415 - after the first sign of life
+        try:
+            from geoseg.run.batch import run_batch  # noqa: PLC0415 - after the first sign of life
 
-        run_batch(options, progress)
+            run_batch(options, progress)
+        except KeyboardInterrupt as error:
+            # Before the batch had begun, as while it waited for a hold; or once more at its end.
+            msg = "stopped"
+            hint = "Repeat the same command to continue."
+            raise BatchInterruptedError(msg, hint=hint) from error
 
 
 # Blocks at a time are the workers' own matter here: see --threads.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -102,3 +103,19 @@ def test_a_reader_that_goes_away_is_no_error(command):
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert done.returncode in {0, 1}  # 1 where the reader was gone before the first line
     assert done.stderr == ""
+
+
+def test_a_batch_that_is_stopped_before_it_began_is_resumable(geoseg, monkeypatch):
+    """As while it waits for the hold of a client that was killed; 130 is not among its codes."""
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("geoseg.run.batch"), "run_batch", stopped)
+    answer = geoseg("batch", "scene.tif", "--out", "maps", "--json")
+    assert answer.code == 4
+    assert json.loads(answer.out.splitlines()[-1])["exit_code"] == 4
+    assert answer.err.splitlines() == [
+        "geoseg: stopped",
+        "  Repeat the same command to continue.",
+    ]
