@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import pickle
+import platform
 import queue
 import re
 import tempfile
@@ -246,7 +247,8 @@ def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -
     worker = get_worker()
     slots = max(1, worker.state.nthreads - spare_threads)
     folder = Path(worker.local_directory) if scratch is None else scratch
-    own = folder / f"geoseg-{os.getpid()}"
+    # Process numbers repeat from container to container, which may share a scratch folder.
+    own = folder / f"geoseg-{platform.node()}-{os.getpid()}"
     try:
         return function(WorkerContext(slots, own), *args)
     except GeosegError as error:
