@@ -9,6 +9,7 @@
     ├── ModelError    (ValueError)    a model folder, card or weights file is wrong
     │   └── MismatchError             scene and model do not fit each other
     ├── OutputError   (OSError)       a result cannot be written where asked
+    │   └── StoreError                the whole place of results is out of reach, for now
     ├── BlocksFailedError             some blocks failed after every retry
     ├── RunInterruptedError           stopped by the user or a signal; resumable
     │   └── BatchInterruptedError     a batch was stopped, or lost its cluster; resumable
@@ -37,6 +38,7 @@ __all__ = [
     "SceneError",
     "SceneReadError",
     "ScenesFailedError",
+    "StoreError",
     "WorkerDiedError",
 ]
 
@@ -82,6 +84,10 @@ class MismatchError(ModelError):
 
 class OutputError(GeosegError, OSError):
     """A result cannot be written where it was asked for."""
+
+
+class StoreError(OutputError):
+    """An object store does not answer, or is held by somebody else: no fault of a scene."""
 
 
 class BlocksFailedError(GeosegError):

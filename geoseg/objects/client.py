@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from geoseg.endpoint import endpoint_of
-from geoseg.errors import OptionError, OutputError
+from geoseg.errors import OptionError, OutputError, StoreError
 from geoseg.redact import without_secrets
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _CREDENTIALS_HINT: Final = (
     "must read, write, list and delete there."
 )
 _BUSY_HINT: Final = "The server is busy or out of reach; the same command continues later."
+_ABOUT_ONE_PLACE: Final = frozenset({"AccessDenied", "403", "404", "NoSuchBucket", "NoSuchKey"})
+"""Answers that other places in the same store need not get."""
 _HINTS: Final = {
     **dict.fromkeys(
         ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
@@ -152,7 +154,8 @@ def store_errors(doing: str) -> Iterator[None]:
         doing: What is done, as ``write s3://bucket/name``.
 
     Raises:
-        OutputError: It cannot be done.
+        OutputError: It cannot be done there, or here.
+        StoreError: The server is busy or silent, or has had enough of the credentials.
     """
     from boto3.exceptions import Boto3Error  # noqa: PLC0415 - optional
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - optional
@@ -166,11 +169,12 @@ def store_errors(doing: str) -> Iterator[None]:
         tries = int(answer.get("RetryAttempts", 0)) + 1
         often = f", tried {tries} times" if tries > 1 else ""
         msg = f"cannot {doing}: {_printable(code)} (HTTP {answer.get('HTTPStatusCode')}){often}"
-        raise OutputError(msg, hint=_HINTS.get(code, _BUSY_HINT)) from error
+        kind = OutputError if code in _ABOUT_ONE_PLACE else StoreError
+        raise kind(msg, hint=_HINTS.get(code, _BUSY_HINT)) from error
     except (BotoCoreError, Boto3Error) as error:
         name = type(error).__name__
         msg = f"cannot {doing}: {_printable(without_secrets(str(error)))}"
-        raise OutputError(msg, hint=_HINTS.get(name, _BUSY_HINT)) from error
+        raise StoreError(msg, hint=_HINTS.get(name, _BUSY_HINT)) from error
     except OSError as error:
         msg = f"cannot {doing}: {error.strerror or type(error).__name__}"
         raise OutputError(msg, hint="Is the disk full, or the folder read-only?") from error

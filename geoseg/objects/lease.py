@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, StoreError
 from geoseg.objects.bucket import Bucket, Version
 
 __all__ = ["DEFAULT_TIMES", "Lease", "LeaseTimes"]
@@ -152,13 +152,13 @@ class Lease:
         """Refuse to go on without the hold, if it was ever asked for.
 
         Raises:
-            OutputError: It was lost.
+            StoreError: It was lost.
         """
         if self._etag is None or self.held():
             return
         by = f"was taken over by {self._successor}" if self._successor else "could not be renewed"
         msg = f"the hold on {self._bucket.address} {by}"
-        raise OutputError(
+        raise StoreError(
             msg, hint="Let one batch at a time work on a root; the same command continues."
         )
 

@@ -26,6 +26,7 @@ from geoseg.errors import (
     OutputError,
     SceneError,
     ScenesFailedError,
+    StoreError,
     WorkerDiedError,
 )
 from geoseg.redact import without_secrets
@@ -248,7 +249,7 @@ class Driver:
         try:
             news = work.took(task, arrival.result)
         except GeosegError as error:
-            if _is_full(error):
+            if isinstance(error, StoreError) or _is_full(error):
                 raise BatchInterruptedError(str(error), hint=error.hint) from error
             self._fail(work, error)
             return
@@ -283,8 +284,11 @@ class Driver:
             _log.info("%s of %s failed (%s); trying again", task, work.job.scene_id, error)
             work.retries += 1
             self._put_off(task, tried)
-        elif isinstance(error, OutputError) and task.step != "plan":
-            # A full disk, or a bucket that takes nothing, is no fault of the scene.
+        elif isinstance(error, StoreError) or (
+            isinstance(error, OutputError) and task.step != "plan"
+        ):
+            # A full disk, or a bucket that takes nothing, is no fault of the scene. What a plan
+            # finds in the place of its scene is: others' files, or no leave to write.
             raise BatchInterruptedError(str(error), hint=error.hint) from error
         else:
             self._fail(work, error, task)

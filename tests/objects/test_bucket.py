@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.errors import GeosegError, OptionError, OutputError
+from geoseg.errors import GeosegError, OptionError, OutputError, StoreError
 from geoseg.objects import bucket as bucket_module
 from geoseg.objects import client as client_module
 from geoseg.objects.bucket import Bucket, bucket_at, in_parallel
@@ -218,7 +218,7 @@ def test_a_server_that_stays_busy(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     proxy.first(100, "busy")
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(StoreError) as caught:
         bucket.write("a", b"1")
     text = says(caught, ceph.key, ceph.secret)
     assert text.startswith(f"cannot write {bucket.address}/a: SlowDown (HTTP 503), tried 2 times")
@@ -235,7 +235,7 @@ def test_a_server_that_does_not_answer(
     assert (len(proxy.faults), bucket.read("a")) == (1, b"1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     proxy.first(9, "silent")
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(StoreError) as caught:
         bucket.read("a")
     assert "timeout" in says(caught, ceph.key, ceph.secret).lower()
 
@@ -337,6 +337,7 @@ def test_no_bucket_no_credentials_no_server(
     with pytest.raises(OutputError) as caught:
         Bucket("geoseg-nowhere").write("a", b"1")
     assert "NoSuchBucket" in says(caught)
+    assert caught.type is OutputError, "another place may be there"
     use(monkeypatch, {**ceph.environment(), "AWS_MAX_ATTEMPTS": "1"})
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:password@127.0.0.1:9")
     with pytest.raises(OutputError) as caught:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, StoreError
 from geoseg.objects.bucket import Bucket
 from geoseg.objects.lease import Lease, LeaseTimes
 from tests.faulty_proxy import FaultyProxy
@@ -126,7 +126,7 @@ def test_a_hold_that_cannot_be_renewed_is_not_counted_on(
         proxy.first(1000, "busy")
         time.sleep(2)
         assert not lease.held()
-        with pytest.raises(OutputError, match="could not be renewed"):
+        with pytest.raises(StoreError, match="could not be renewed"):
             lease.require_held()
         proxy.fault = lambda _: None
         time.sleep(1)

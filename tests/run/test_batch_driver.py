@@ -22,6 +22,7 @@ from geoseg.errors import (
     SceneError,
     SceneReadError,
     ScenesFailedError,
+    StoreError,
     WorkerDiedError,
 )
 from geoseg.grid.tiling import BlockIndex
@@ -305,6 +306,19 @@ def test_unfit_workers_get_no_task(plan: RunPlan) -> None:
         told.run()
     assert not fleet.submitted
     assert not told.driver.has_begun
+
+
+@pytest.mark.parametrize("where", ["worker", "client"])
+def test_a_store_out_of_reach_fails_no_scene(plan: RunPlan, where: str) -> None:
+    """An outage, or a hold that is lost, would fail one scene after the other."""
+    error = StoreError("cannot read s3://maps/s0/run.json: SlowDown (HTTP 503)")
+    fleet = PaperFleet(plan, lambda *_: error if where == "worker" else None)
+    told = Told(fleet, 3)
+    told.homes[0].error_of_open = error if where == "client" else None
+    with pytest.raises(BatchInterruptedError, match="HTTP 503"):
+        told.run()
+    assert "failed" not in {outcome.state for outcome in told.outcomes}
+    assert not any(home.holders for home in told.homes)
 
 
 @pytest.mark.parametrize(("most", "failed"), [(0, 1), (1, 2), (3, 4)])
