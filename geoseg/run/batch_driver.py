@@ -48,7 +48,9 @@ _MOST_LOSSES: Final = 50
 _MOST_DEATHS: Final = 4
 _DEATH_HINT: Final = "Did they run out of memory? Try --threads 1, or a smaller --block-px."
 _GRACE_S: Final = 30.0
-_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_FULL_ERRNOS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,7 +404,7 @@ def _may_mend(error: BaseException) -> bool:
 
 
 def _is_full(error: BaseException) -> bool:
-    """Tell whether a disk or a quota takes nothing any more, which is no fault of the scene."""
+    """Tell whether a disk or quota is full, or no file may be opened: no fault of the scene."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL_ERRNOS
 
 

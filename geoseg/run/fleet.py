@@ -47,6 +47,8 @@ _REFRESH_S: Final = 2.0
 _CONNECT_S: Final = 30
 _GATHER_S: Final = 60
 _PATIENCE_S: Final = 600.0
+_OPEN_FILES: Final = 8192
+"""At most four scenes a thread, and a few connections a worker, of a thousand threads."""
 _LOCAL: Final = "127.0.0.1"
 
 
@@ -269,6 +271,7 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
     """
     with ExitStack() as stack:
         _be_quiet(stack)
+        _allow_open_files()
         jobs: _Jobs = _Fixed()
         spare, patience_s = 0, _PATIENCE_S
         if options.scheduler == "local":
@@ -307,6 +310,22 @@ def _be_quiet(stack: ExitStack) -> None:
         "distributed.diagnostics.nvml": False,
     }
     stack.enter_context(dask.config.set(settings))
+
+
+def _allow_open_files() -> None:
+    """Take the open files that this process may have, as Dask's own commands do.
+
+    Each scene in work holds its lock, and each worker some connections: of some hundred
+    threads, that is more than the usual 1024.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:  # pragma: no cover - Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _client(where: Any, options: ClusterOptions) -> Client:  # noqa: ANN401 - cluster or address

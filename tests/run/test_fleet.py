@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psutil
@@ -41,6 +41,22 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 PATIENCE_S = 60.0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_scenes_in_work_may_hold_their_locks(tmp_path: Path) -> None:
+    """Each has a file open; of some hundred threads, more than the usual limit."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with ExitStack() as held:
+            held.enter_context(connected(ClusterOptions(processes=1, threads=1)))
+            for number in range(300):
+                held.enter_context(FolderRoot(tmp_path).home(f"s{number}").locked())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 # Functions of the module travel to the workers by name.
