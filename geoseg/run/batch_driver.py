@@ -30,6 +30,7 @@ from geoseg.errors import (
     WorkerDiedError,
 )
 from geoseg.redact import without_secrets
+from geoseg.run.addresses import is_path
 from geoseg.run.fleet import Arrival, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
@@ -282,7 +283,7 @@ class Driver:
             return
         self._attempts[task] += 1
         tried = self._attempts[task]
-        if tried <= self._limits.retries and _may_mend(error):
+        if tried <= self._limits.retries and _may_mend(error, work.job.address):
             _log.info("%s of %s failed (%s); trying again", task, work.job.scene_id, error)
             work.retries += 1
             self._put_off(task, tried)
@@ -391,16 +392,14 @@ class Driver:
         raise BatchInterruptedError(msg, hint="Repeat the same command to continue.")
 
 
-def _may_mend(error: BaseException) -> bool:
+def _may_mend(error: BaseException, address: str) -> bool:
     """Tell whether it can help to try again.
 
     A scene that does not fit, or a damaged model, stays so; a read, a write, or a worker that
-    died may go better.
+    died may go better, and so may a server that has not shown the scene's header.
     """
-    return not (
-        isinstance(error, ModelError | MismatchError)
-        or (isinstance(error, SceneError) and type(error) is SceneError)
-    )
+    is_of_header = type(error) is SceneError and is_path(address)
+    return not (is_of_header or isinstance(error, ModelError | MismatchError))
 
 
 def _is_full(error: BaseException) -> bool:

@@ -100,8 +100,9 @@ def brought(plan: RunPlan, task: Task) -> object:
     )  # fmt: skip
 
 
-def scene_work(number: int, home: PaperHome) -> SceneWork:
-    job = SceneJob(scene_id=home.scene_id, options=RunOptions(scene=f"{home.scene_id}.tif"))
+def scene_work(number: int, home: PaperHome, address: str | None = None) -> SceneWork:
+    options = RunOptions(scene=address or f"{home.scene_id}.tif")
+    job = SceneJob(scene_id=home.scene_id, options=options)
     return SceneWork(number, job, home, AllowedRoots(), use_measured=False, attempt="1")
 
 

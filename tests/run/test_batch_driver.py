@@ -69,9 +69,10 @@ class Told:
 
     def __init__(
         self, fleet: PaperFleet, n_scenes: int, *, welcome: Callable[[], None] = lambda: None,
-        **limits: Any,
+        address: str | None = None, **limits: Any,
     ) -> None:  # fmt: skip
         self.homes = [PaperHome(f"s{i}") for i in range(n_scenes)]
+        self.address = address
         self.works: list[SceneWork] = []
         self.outcomes: list[SceneOutcome] = []
         self.warnings: list[str] = []
@@ -92,7 +93,7 @@ class Told:
         )
 
     def _opened(self, number: int) -> SceneWork:
-        self.works.append(scene_work(number, self.homes[number]))
+        self.works.append(scene_work(number, self.homes[number], self.address))
         return self.works[-1]
 
     def run(self) -> Told:
@@ -306,6 +307,18 @@ def test_unfit_workers_get_no_task(plan: RunPlan) -> None:
         told.run()
     assert not fleet.submitted
     assert not told.driver.has_begun
+
+
+@pytest.mark.parametrize(
+    ("address", "tries"), [("https://host/s0.tif", 3), ("/vsis3/b/s0.tif", 3), ("s0.tif", 1)]
+)
+def test_a_header_is_asked_for_again_where_a_server_has_it(
+    plan: RunPlan, address: str, tries: int
+) -> None:
+    fleet = PaperFleet(plan, lambda *_: SceneError("cannot open: HTTP response code: 503"))
+    told = Told(fleet, 1, address=address).run()
+    assert told.ends == {"s0": ["failed"]}
+    assert fleet.submitted == {Task(0, "plan"): tries}
 
 
 @pytest.mark.parametrize("where", ["worker", "client"])
