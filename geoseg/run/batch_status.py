@@ -247,9 +247,9 @@ def _scenes(
 ) -> dict[SceneState, int]:
     found = count_states(known)
     if progress is not None and activity == "working":
-        # Scenes that nobody has touched need not be in the ledger.
-        for state in ("waiting", "running"):
-            found[state] = max(found[state], progress.scenes.get(state, 0))
+        # Scenes that nobody has touched need not be in the ledger. Of the others it knows more:
+        # the sign of life is some seconds older, and a scene would count as running and done.
+        found["waiting"] += max(sum(progress.scenes.values()) - len(known), 0)
     if activity != "working":  # a dead client's scenes do not run, they wait
         found["waiting"] += found["running"]
         found["running"] = 0

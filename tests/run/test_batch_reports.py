@@ -367,7 +367,7 @@ def test_footprints_lie_inside_their_picture(boxes: list[Any]) -> None:
 
 PROGRESS = Progress(
     at="2026-11-20T22:09:58Z", session="000002-20261120T230000Z", host="login1", pid=8,
-    scenes={"waiting": 6, "running": 2}, blocks_done=50, blocks_known=150, in_flight=8, workers=4,
+    scenes={"waiting": 10, "running": 2}, blocks_done=50, blocks_known=150, in_flight=8, workers=4,
     px_done=200_000_000, elapsed_s=100.0,
 )  # fmt: skip
 
@@ -471,19 +471,26 @@ def test_a_session_that_has_just_begun_is_not_judged_by_the_one_before() -> None
     assert found.left_s is None
 
 
+def test_a_scene_that_ended_since_the_last_sign_of_life_counts_once() -> None:
+    now = (outcome(1), outcome(2, "running"), outcome(3, "running"))
+    found = status(now, progress=replace(PROGRESS, scenes={"waiting": 0, "running": 3}))
+    assert dict(found.scenes) == {"waiting": 0, "running": 2, "done": 1, "failed": 0}
+
+
 def test_speed_and_time_left() -> None:
     found = status()
     assert found.mpx_per_s == 2.0
-    assert dict(found.scenes) == {"waiting": 6, "running": 2, "done": 3, "failed": 1}
-    # 100 blocks of planned scenes, and 6 scenes of 36 blocks, at 2 s each.
-    assert found.left_s == pytest.approx((100 + 6 * 36) * 2)
-    assert "2.0 Mpx/s, about 11 min left" in dict(found.lines())["speed"]
+    assert dict(found.scenes) == {"waiting": 8, "running": 0, "done": 3, "failed": 1}
+    # 100 blocks of planned scenes, and 8 scenes of 36 blocks, at 2 s each.
+    assert found.left_s == pytest.approx((100 + 8 * 36) * 2)
+    assert "2.0 Mpx/s, about 13 min left" in dict(found.lines())["speed"]
     nothing_yet = status(progress=replace(PROGRESS, blocks_done=0, px_done=0))
     assert nothing_yet.left_s is None
     unplanned = (outcome(5, "waiting", blocks=0, blocks_done=0),)
     assert status(unplanned).left_s is None
     planned = tuple(outcome(n, "waiting", blocks_done=0) for n in range(6))
-    assert status(planned).left_s == pytest.approx(100 * 2)
+    asked_for = replace(PROGRESS, scenes={"waiting": 6})
+    assert status(planned, progress=asked_for).left_s == pytest.approx(100 * 2)
 
 
 def test_names_of_files_do_not_move_the_cursor() -> None:
