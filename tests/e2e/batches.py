@@ -94,7 +94,11 @@ class Batch:
 
     def is_clean(self) -> bool:
         """Tell whether nothing of the work in between is left."""
-        return not [p for p in self.out.rglob("*") if p.name == ".geoseg" or "mark-" in p.name]
+        return not self.left()
+
+    def left(self) -> list[Path]:
+        """Return what is left of the work in between."""
+        return [p for p in self.out.rglob("*") if ".geoseg" in p.parts or "mark-" in p.name]
 
 
 class Done:

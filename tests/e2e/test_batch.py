@@ -246,7 +246,7 @@ def test_clients_killed_on_a_cluster_that_goes_on(
     done = batch(sources(scenes))
     assert done.code == 0, done.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.left() == []
 
 
 def test_poison_scenes_are_isolated_and_tried_again_when_asked(
