@@ -115,6 +115,7 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         book = Book(root, options, session)
         with _written_down(book):
             manifest = read_manifest(options, last_start=last, now=start, read_s3=read_object)
+            _refuse_one_table(options, manifest)
             listed = _listed(root, book, options, manifest)
             write_job(root, options)
             _announce(root, options, session.session, manifest, listed, progress)
@@ -170,6 +171,15 @@ def _refuse_other_options(root: Root, options: BatchOptions) -> None:
             hint="Repeat its command, add --overwrite to replace its maps, or choose another "
             "--out.",
         )
+
+
+def _refuse_one_table(options: BatchOptions, manifest: Manifest) -> None:
+    """Keep scenes from replacing each other's polygons in a database."""
+    if options.scene.table is not None and len(manifest.jobs) > 1:
+        msg = (
+            f"--table {options.scene.table} is one table, and there are {len(manifest.jobs)} scenes"
+        )
+        raise OptionError(msg, hint="Leave it out: each scene gets <its name>_polygons.")
 
 
 @contextmanager

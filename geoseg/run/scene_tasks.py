@@ -184,7 +184,12 @@ def plan_scene(
         # Each name is held against the roots before it is looked at.
         read_text = Documents(roots=roots, read_s3=read_object).text
         source_names(job.address, check=roots.check, read_text=read_text)
-    options = replace(job.options, out=home.folder(context.scratch), workers=context.slots)
+    options = replace(
+        job.options,
+        out=home.folder(context.scratch),
+        workers=context.slots,
+        table=_table_name(job),
+    )
     plan = make_plan(options, use_measured=use_measured)
     _refuse_too_many_blocks(plan)
     found = home.record()
@@ -203,6 +208,13 @@ def plan_scene(
         is_finished=finished,
         has_rest=finished and home.has_rest(),
     )
+
+
+def _table_name(job: SceneJob) -> str | None:
+    """Return the table of a scene's own; files of one name in two folders would share theirs."""
+    if job.options.postgis is None or job.options.table is not None:
+        return job.options.table
+    return f"{job.scene_id.replace('.', '_')}_polygons"  # a dot would stand for a schema
 
 
 def _refuse_too_many_blocks(plan: RunPlan) -> None:

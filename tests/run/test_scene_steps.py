@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from geoseg.errors import RunInterruptedError, SceneError
+from geoseg.errors import OptionError, RunInterruptedError, SceneError
 from geoseg.options import BatchOptions, RunOptions
 from geoseg.run import finish as finish_room
 from geoseg.run.allowed import AllowedRoots, allowed_roots
-from geoseg.run.batch import _listed
+from geoseg.run.batch import _listed, run_batch
 from geoseg.run.batch_book import Book
 from geoseg.run.folder_home import FolderHome, FolderRoot
 from geoseg.run.manifest import Manifest
@@ -26,6 +26,7 @@ from geoseg.run.place import WorkerContext
 from geoseg.run.publish import RESULT_NAMES
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_record import recorded_outcome
+from geoseg.run.scene_tasks import _table_name
 from geoseg.run.scene_work import SceneWork
 from geoseg.run.sessions import begin_session
 from tests.fakes import IdentityPredictor, card_of
@@ -202,6 +203,24 @@ def test_a_header_that_claims_a_continent_of_pixels_is_refused(
     with pytest.raises(SceneError, match=r"has \d+ blocks, expected at most"):
         step(work, root.path)
     assert not root.path.exists()
+
+
+def test_scenes_do_not_share_a_table(root: FolderRoot, job: SceneJob, tmp_path: Path) -> None:
+    database = "postgresql://me@127.0.0.1:9/maps"
+    names = [
+        _table_name(replace(with_options(job, postgis=database, table=table), scene_id=scene_id))
+        for scene_id, table in (("same_1", None), ("same_2.x", None), ("a", "public.cover"))
+    ]
+    assert names == ["same_1_polygons", "same_2_x_polygons", "public.cover"]
+    assert _table_name(job) is None
+    two = [write_scene(tmp_path / f"{n}.tif", texture((64, 64), bands=1)) for n in "ab"]
+    options = BatchOptions(
+        sources=tuple(map(str, two)),
+        out=str(root.path),
+        scene=replace(job.options, postgis=database, table="cover"),
+    )
+    with pytest.raises(OptionError, match="--table cover is one table, and there are 2 scenes"):
+        run_batch(options)
 
 
 def listed(root: FolderRoot, job: SceneJob, known: SceneOutcome | None, **more: Any) -> Any:
