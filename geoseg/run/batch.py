@@ -19,6 +19,7 @@ from geoseg.errors import (
     GeosegError,
     OptionError,
     ScenesFailedError,
+    StoreError,
 )
 from geoseg.options import BatchOptions, ClusterOptions
 from geoseg.redact import shown_address
@@ -316,7 +317,7 @@ def _map(
         )
         try:
             driver.run()
-        except ClusterError as error:
+        except (ClusterError, StoreError) as error:
             if driver.has_begun:
                 raise BatchInterruptedError(str(error), hint=error.hint) from error
             raise
