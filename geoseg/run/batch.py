@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import secrets
@@ -18,6 +19,7 @@ from geoseg.errors import (
     ClusterError,
     GeosegError,
     OptionError,
+    OutputError,
     ScenesFailedError,
     StoreError,
 )
@@ -49,6 +51,8 @@ from geoseg.run.since import since_moment
 from geoseg.run.worker_check import WorkerCheck
 
 __all__ = ["BatchResult", "retry_options", "run_batch"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,21 +193,28 @@ def _written_down(book: Book) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        book.close("interrupted", "stopped")
+        _close_anyhow(book, "interrupted", "stopped")
         msg = "stopped"
         raise BatchInterruptedError(msg, hint="Repeat the same command to continue.") from error
     except GeosegError as error:
-        try:
-            book.close(_reason(error), str(error))
-        except GeosegError:
-            # As on a full disk: what stopped the batch stops its reports, too.
-            raise error from None
+        _close_anyhow(book, _reason(error), str(error))
         raise
     except BaseException as error:
-        book.close("error", type(error).__name__)
+        _close_anyhow(book, "error", type(error).__name__)
         raise
-    else:
+    try:
         book.close("scenes_failed" if book.has_failures else "done", None)
+    except OutputError as error:
+        # The maps are there. Repeated, the command finds them done and writes the reports.
+        raise BatchInterruptedError(str(error), hint=error.hint) from error
+
+
+def _close_anyhow(book: Book, reason: ExitReason, message: str) -> None:
+    """End the session as far as can be: on a full disk, what stops a batch stops its reports."""
+    try:
+        book.close(reason, message)
+    except OutputError as error:
+        _log.warning("the reports are behind: %s", error)
 
 
 def _reason(error: GeosegError) -> ExitReason:

@@ -14,11 +14,17 @@ from typing import Any
 
 import pytest
 
-from geoseg.errors import OptionError, RunInterruptedError, SceneError
+from geoseg.errors import (
+    GeosegError,
+    OptionError,
+    RunInterruptedError,
+    SceneError,
+    ScenesFailedError,
+)
 from geoseg.options import BatchOptions, RunOptions
 from geoseg.run import finish as finish_room
 from geoseg.run.allowed import AllowedRoots, allowed_roots
-from geoseg.run.batch import _listed, run_batch
+from geoseg.run.batch import _listed, _written_down, run_batch
 from geoseg.run.batch_book import Book
 from geoseg.run.folder_home import FolderHome, FolderRoot
 from geoseg.run.manifest import Manifest
@@ -244,6 +250,30 @@ def test_a_record_counts_only_where_the_ledger_agrees(
     outcome = SceneOutcome(scene_id="scene", scene=job.address, state="done", at="2026-11-20")
     found = listed(root, job, None if state is None else replace(outcome, state=state))
     assert (found.done_before, len(found.to_do)) == (done, to_do)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 4), (ScenesFailedError("some"), 3), (None, 4)],
+    ids=["stopped", "failed", "over"],
+)
+def test_how_it_ended_is_told_though_no_report_can_be_written(
+    root: FolderRoot, job: SceneJob, error: BaseException | None, code: int
+) -> None:
+    session = begin_session(root, at=NOW, host="here", pid=1)
+    options = BatchOptions(sources=("x",), out=str(root.path), scene=job.options)
+    book = Book(root, options, session)
+    (root.path / ".batch" / "ledger").write_text("in the way, as a full disk would be")
+    book.expect([job])
+
+    def session_ends() -> None:
+        with _written_down(book):
+            if error is not None:
+                raise error
+
+    with pytest.raises(GeosegError) as caught:
+        session_ends()
+    assert caught.value.exit_code == code
 
 
 def test_what_a_scene_was_is_read_from_its_files(root: FolderRoot, job: SceneJob) -> None:
