@@ -82,6 +82,8 @@ class _Listed:
     """Those to map."""
     done_before: int
     failed_before: int
+    strangers: tuple[SceneJob, ...] = ()
+    """Scenes that are done under their id, but with another address."""
 
 
 def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> BatchResult:
@@ -231,6 +233,7 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
     jobs = assign_ids(manifest.jobs, known)
     finished = root.finished(job.scene_id for job in jobs)
     to_do: list[SceneJob] = []
+    strangers: list[SceneJob] = []
     counts = {"done": 0, "failed": 0}
     for job in jobs:
         outcome = book.ledger.get(job.scene_id)
@@ -238,12 +241,18 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
             counts["done"] += 1
             if outcome is None:
                 book.ledger.put(recorded_outcome(root, job))
+            elif outcome.scene != shown_address(job.address):
+                strangers.append(job)
         elif outcome is not None and _is_given_up(outcome, job, options):
             counts["failed"] += 1
         else:
             to_do.append(job)
     return _Listed(
-        jobs=jobs, to_do=tuple(to_do), done_before=counts["done"], failed_before=counts["failed"]
+        jobs=jobs,
+        to_do=tuple(to_do),
+        done_before=counts["done"],
+        failed_before=counts["failed"],
+        strangers=tuple(strangers),
     )
 
 
@@ -273,6 +282,14 @@ def _announce(
     progress: Progress,
 ) -> None:
     for message in manifest.warnings:
+        progress(Warned(message=message))
+    if listed.strangers:
+        # Perhaps the archive moved, perhaps somebody gave an id twice: only a person knows.
+        job, count = listed.strangers[0], len(listed.strangers)
+        message = (
+            f"done before under another address, and left as they are: {count} scene(s), as "
+            f"{job.scene_id}, now {shown_address(job.address)}"
+        )
         progress(Warned(message=message))
     progress(
         BatchReady(

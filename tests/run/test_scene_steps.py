@@ -252,6 +252,18 @@ def test_a_record_counts_only_where_the_ledger_agrees(
     assert (found.done_before, len(found.to_do)) == (done, to_do)
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_an_id_that_stood_for_another_scene_is_told(
+    root: FolderRoot, job: SceneJob, is_same: bool
+) -> None:
+    mapped(root, job)
+    address = job.address if is_same else "/archive/of/last/year.tif"
+    outcome = SceneOutcome(scene_id="scene", scene=address, state="done", at="2026-11-20")
+    found = listed(root, job, outcome)
+    assert found.done_before == 1
+    assert found.strangers == (() if is_same else (job,))
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(KeyboardInterrupt(), 4), (ScenesFailedError("some"), 3), (None, 4)],
