@@ -6,6 +6,7 @@ none left, the next one is planned, so that its blocks fill the devices while fi
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import logging
@@ -46,6 +47,7 @@ _MOST_LOSSES: Final = 50
 _MOST_DEATHS: Final = 4
 _DEATH_HINT: Final = "Did they run out of memory? Try --threads 1, or a smaller --block-px."
 _GRACE_S: Final = 30.0
+_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +245,8 @@ class Driver:
         try:
             news = work.took(task, arrival.result)
         except GeosegError as error:
+            if _is_full(error):
+                raise BatchInterruptedError(str(error), hint=error.hint) from error
             self._fail(work, error)
             return
         self._attempts.pop(task, None)
@@ -391,6 +395,11 @@ def _may_mend(error: BaseException) -> bool:
         isinstance(error, ModelError | MismatchError)
         or (isinstance(error, SceneError) and type(error) is SceneError)
     )
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether a disk or a quota takes nothing any more, which is no fault of the scene."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL_ERRNOS
 
 
 def _number(key: object) -> int | None:

@@ -7,6 +7,7 @@ a time, so that its memory and the client's do not grow with the batch.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -147,8 +148,7 @@ class Fleet:
         try:
             self._threads = dict(self._client.nthreads())
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
-            msg = f"the scheduler does not answer: {_told(error)}"
-            raise ClusterError(msg, hint="Repeat the same command to continue.") from error
+            raise _silent(error) from error
         self._looked_s = time.monotonic()
         self._jobs.keep(wanted)
         return not set(self._threads) <= before
@@ -194,13 +194,25 @@ class Fleet:
     def ask(
         self, function: Callable[..., Any], args: tuple[Any, ...], workers: set[str]
     ) -> dict[str, Any]:
-        """Call a function once in each worker's process; errors come back as values."""
+        """Call a function once in each worker's process; errors come back as values.
+
+        Raises:
+            ClusterError: The scheduler does not answer.
+        """
         if not workers:
             return {}
-        found: dict[str, Any] = self._client.run(
-            function, *args, workers=sorted(workers), on_error="return"
-        )
+        try:
+            found: dict[str, Any] = self._client.run(
+                function, *args, workers=sorted(workers), on_error="return"
+            )
+        except (OSError, TimeoutError, RuntimeError, ValueError) as error:
+            raise _silent(error) from error
         return found
+
+
+def _silent(error: Exception) -> ClusterError:
+    msg = f"the scheduler does not answer: {_told(error)}"
+    return ClusterError(msg, hint="Repeat the same command to continue.")
 
 
 def _arrival(key: object, future: Future[Any]) -> Arrival:
@@ -273,6 +285,7 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
 def _be_quiet(stack: ExitStack) -> None:
     """Set what Dask does and says for as long as the stack is open."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
+    import distributed  # noqa: F401, PLC0415 - its defaults, or the stack would take them along
 
     # What goes wrong comes back as an error; Dask's own lines are not for a terminal.
     for name in ("distributed", "asyncio", "tornado"):
@@ -297,14 +310,11 @@ def _be_quiet(stack: ExitStack) -> None:
 def _client(where: Any, options: ClusterOptions) -> Client:  # noqa: ANN401 - cluster or address
     from distributed import Client  # noqa: PLC0415 - 0.4 s
 
+    security = _security(options) if isinstance(where, str) else None
     try:
-        if isinstance(where, Path):
-            return Client(
-                scheduler_file=str(where), security=_security(options), timeout=_CONNECT_S
-            )
-        security = _security(options) if isinstance(where, str) else None
         return Client(where, security=security, timeout=_CONNECT_S)
-    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+    except (OSError, TimeoutError, ValueError, RuntimeError, TypeError) as error:
+        # TypeError is what Dask says of tls:// without certificates.
         msg = f"cannot reach the scheduler {where}: {_told(error)}"
         raise ClusterError(
             msg, hint="Is it running, is the address right, and does it want TLS (--tls-ca ...)?"
@@ -329,17 +339,29 @@ def _security(options: ClusterOptions) -> Any:  # noqa: ANN401 - a Security, or 
     )
 
 
-def _address(options: ClusterOptions) -> str | Path:
-    """Return the address, or the path of the scheduler file, that the user named."""
+def _address(options: ClusterOptions) -> str:
+    """Return the address that the user named, or that stands in the named scheduler file."""
     text = options.scheduler
     if "://" in text:
         return text
     if Path(text).is_file():
-        return Path(text)
+        return _address_in(Path(text))
     msg = f"--scheduler {text!r} is no address and no file"
     raise ClusterError(
         msg, hint="Give local, slurm, tcp://HOST:PORT, tls://HOST:PORT or a scheduler file."
     )
+
+
+def _address_in(path: Path) -> str:
+    """Return what ``dask scheduler --scheduler-file`` has written."""
+    try:
+        address = json.loads(path.read_text(encoding="utf-8"))["address"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        address = error
+    if isinstance(address, str) and "://" in address:
+        return address
+    msg = f"{path} is no scheduler file: it holds no JSON object with an address"
+    raise ClusterError(msg, hint="Name what 'dask scheduler --scheduler-file FILE' has written.")
 
 
 def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - untyped upstream
