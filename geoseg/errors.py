@@ -14,6 +14,7 @@
     │   └── BatchInterruptedError     a batch was stopped, or lost its cluster; resumable
     ├── ScenesFailedError             a batch is over, and some of its scenes failed
     ├── ClusterError                  workers cannot be had, or are not what they should be
+    ├── WorkerDiedError               a worker died while it was at a task
     └── OutOfDeviceMemoryError        the device has no room for the smallest window
 
 A message is one line: what is wrong, what was found, what was expected. What to do
@@ -36,6 +37,7 @@ __all__ = [
     "SceneError",
     "SceneReadError",
     "ScenesFailedError",
+    "WorkerDiedError",
 ]
 
 
@@ -102,6 +104,10 @@ class ScenesFailedError(GeosegError):
     """A batch is over and some of its scenes failed; the others are complete."""
 
     exit_code = 3
+
+
+class WorkerDiedError(GeosegError):
+    """A worker died while it was at a task, which may or may not be the cause."""
 
 
 class ClusterError(GeosegError):

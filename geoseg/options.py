@@ -208,6 +208,8 @@ class ClusterOptions:
     """Blocks in the network at a time in a worker process; default its cores."""
     scratch: Path | None = None
     """Folder for a worker's own files; default the machine's temporary folder."""
+    name: str = "batch"
+    """Part of the names of jobs, for people who look at a queue."""
     tls_ca: Path | None = None
     """Certificate of the authority that signed those of scheduler and workers."""
     tls_cert: Path | None = None

@@ -46,7 +46,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo="socket={folder}/munge.socket"
 CryptoType=crypto/munge
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmctldPort={ports[0]}
@@ -65,12 +65,12 @@ PreemptMode=CANCEL
 KillWait=5
 ReturnToService=2
 SlurmdParameters=config_overrides
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd-%n.pid
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool-%n
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd-%n.log
+SlurmctldPidFile="{folder}/slurmctld.pid"
+SlurmdPidFile="{folder}/slurmd-%n.pid"
+StateSaveLocation="{folder}/state"
+SlurmdSpoolDir="{folder}/spool-%n"
+SlurmctldLogFile="{folder}/slurmctld.log"
+SlurmdLogFile="{folder}/slurmd-%n.log"
 DefMemPerCPU=512
 GresTypes=gpu
 {nodes}

@@ -18,6 +18,7 @@ import pytest
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _KEY, _SECRET = "geosegtestkey", "geosegtestsecret"
 _START_S = 90.0
+_RESTARTS = 5
 
 # One monitor, one disk in memory, no passwords between them, nothing beyond the loopback address.
 _CONFIG = """
@@ -126,7 +127,7 @@ def _started(home: Path, started: list[subprocess.Popen[bytes]]) -> ObjectStore:
     call("ceph-osd", "-c", config, "-i", number, "--mkfs")
     start("ceph-osd", "-i", number)
     start("radosgw", "-n", "client.rgw")
-    _wait_for(port, started)
+    _wait_for(port, started, home)
     call(
         "radosgw-admin", "-c", config, "-n", "client.rgw", "user", "create", "--uid=geo",
         "--display-name=geo", f"--access-key={_KEY}", f"--secret-key={_SECRET}",
@@ -134,11 +135,23 @@ def _started(home: Path, started: list[subprocess.Popen[bytes]]) -> ObjectStore:
     return ObjectStore(port)
 
 
-def _wait_for(port: int, started: list[subprocess.Popen[bytes]]) -> None:
-    end = time.monotonic() + _START_S
+def _wait_for(port: int, started: list[subprocess.Popen[bytes]], home: Path) -> None:
+    """Wait until the port is open; start again what has ended meanwhile.
+
+    A disk that is quicker than its monitor hears "wrong fsid", and gives up.
+    """
+    end, restarts = time.monotonic() + _START_S, 0
     while time.monotonic() < end:
-        for process in started:
-            assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        for place, process in enumerate(started):
+            if process.poll() is None:
+                continue
+            said = "".join(path.read_text(errors="replace")[-2000:] for path in home.glob("*.out"))
+            assert restarts < _RESTARTS, f"{process.args} ended with {process.returncode}: {said}"
+            restarts += 1
+            time.sleep(0.5)
+            started[place] = subprocess.Popen(
+                process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

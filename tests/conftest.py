@@ -20,6 +20,8 @@ if str(ROOT) not in sys.path:
 from geoseg.legend import Legend, LegendClass  # noqa: E402
 from geoseg.model.card import BandScaling, ModelCard, NetworkSpec  # noqa: E402
 from geoseg.model.predictor import Predictor  # noqa: E402
+from tests.buckets import bucket, moto, proxy  # noqa: E402, F401 - fixtures
+from tests.ceph import ceph  # noqa: E402, F401 - fixture
 from tests.fakes import card_of, write_torch_model  # noqa: E402
 from tests.postgis import database, server  # noqa: E402, F401 - fixtures
 from tests.slurm import slurm  # noqa: E402, F401 - a fixture

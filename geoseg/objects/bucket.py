@@ -380,8 +380,8 @@ def _with_body(ask: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], bytes
         exceptions.IncompleteReadError,
     )
     for tried in range(_BODY_TRIES - 1):
+        answer = ask()  # with botocore's own tries
         try:
-            answer = ask()
             return answer, answer["Body"].read()
         except broken:
             time.sleep(random.random() * 2**tried)  # noqa: S311 - spreads the clients

@@ -96,9 +96,20 @@ def _new_client(*, quick: bool) -> Any:  # noqa: ANN401 - as above
         region = endpoint.region or session.region_name
         # Servers of one's own have no regions, but a signature names one.
         config = _config(quick=quick)
-        return session.client(
+        client = session.client(
             "s3", endpoint_url=endpoint.url, region_name=region or "us-east-1", config=config
         )
+    client.meta.events.register_last("before-call.s3", _without_expect)
+    return client
+
+
+def _without_expect(params: dict[str, Any], **_: object) -> None:
+    """Send bodies without asking first.
+
+    Where the connection breaks in the middle of the answer to that, botocore 1.44 waits for
+    the rest of it for ever (``AWSConnection._consume_headers`` reads on at the end of a stream).
+    """
+    params["headers"].pop("Expect", None)
 
 
 def _config(*, quick: bool) -> Config:

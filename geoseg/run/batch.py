@@ -9,8 +9,9 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from geoseg.errors import (
@@ -309,7 +310,8 @@ def _map(
         )
         for number, job in enumerate(listed.to_do)
     )
-    with connected(options.cluster) as fleet:
+    name = PurePosixPath(options.out.replace("\\", "/")).name or "batch"
+    with connected(replace(options.cluster, name=name)) as fleet:
         check = WorkerCheck(fleet, root, options.scene.model, (job.address for job in listed.to_do))
         driver = Driver(
             fleet,

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,9 +26,10 @@ from geoseg.errors import (
     OutputError,
     SceneError,
     ScenesFailedError,
+    WorkerDiedError,
 )
 from geoseg.redact import without_secrets
-from geoseg.run.fleet import Arrival, DeadlyTaskError, Fleet, LostWorkError
+from geoseg.run.fleet import Arrival, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
 
@@ -43,6 +44,8 @@ _BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 60.0
 _MOST_LOSSES: Final = 50
 """Times that one task may be lost with its worker before something else must be wrong."""
+_MOST_DEATHS: Final = 4
+_DEATH_HINT: Final = "Did they run out of memory? Try --threads 1, or a smaller --block-px."
 _GRACE_S: Final = 30.0
 _FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
@@ -110,11 +113,15 @@ class Driver:
         self._waiting = n_scenes
         self._attempts: Counter[Task] = Counter()
         self._losses: Counter[Task] = Counter()
+        self._deaths: Counter[Task] = Counter()
+        self._suspects: deque[Task] = deque()
+        self._suspect: Task | None = None
         self._later: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
         self._publishing: dict[Future[None], SceneWork] = {}
         self._done = self._failed = self._blocks = self._blocks_done = self._px_done = 0
         self._ticked_s = 0.0
+        self._alone_since_s = time.monotonic()
 
     @property
     def failed(self) -> int:
@@ -134,15 +141,13 @@ class Driver:
             ScenesFailedError: More scenes failed than may fail.
             ClusterError: A worker has another geoseg, model or file system.
         """
-        with ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="geoseg-publish") as pool:
-            try:
-                self._fleet.wait_for_workers(self._waiting)
-                self._welcome()
+        try:
+            with ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="geoseg-publish") as pool:
                 while self._step(pool):
                     pass
-            finally:
-                for work in self._active.values():
-                    work.close()
+        finally:
+            for work in self._active.values():
+                work.close()
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
         """Hand out tasks, wait for one, take what has come; False when all is over."""
@@ -150,14 +155,29 @@ class Driver:
             self._wind_up(pool)
         if self._fleet.look(self._wanted()):
             self._welcome()
-        self._fill()
-        if not (self._fleet.in_flight or self._later or self._publishing or self._active):
+        if self._has_workers():
+            self._fill()
+        if not (self._active or self._waiting):
             return False
         for arrival in self._fleet.arrivals(self._patience_s()):
             self._take(arrival)
         self._take_published(pool)
         self._tick_sometimes()
         return True
+
+    def _has_workers(self) -> bool:
+        """Tell whether there is anybody to give work to.
+
+        Raises:
+            ClusterError: There was nobody for too long.
+        """
+        now_s = time.monotonic()
+        if self._fleet.threads:
+            self._alone_since_s = now_s
+        elif now_s - self._alone_since_s > self._fleet.patience_s:
+            msg = f"no worker came within {self._fleet.patience_s / 60:.0f} minutes"
+            raise ClusterError(msg, hint="Look at the cluster's own queue and logs.")
+        return self._fleet.threads > 0
 
     def _wanted(self) -> int:
         """Return how many tasks could run, were there workers for them."""
@@ -175,14 +195,29 @@ class Driver:
             _, _, task = heapq.heappop(self._later)
             if task.number in self._active:
                 self._active[task.number].again(task)
+        self._try_suspect()
         most = max(self._fleet.threads * _AHEAD_PER_THREAD, _LEAST_AHEAD)
         while self._fleet.in_flight < most:
             work = next((w for w in self._active.values() if w.waiting), None) or self._opened(most)
             if work is None:
                 return
-            task = work.next()
-            function, arguments = work.call(task)
-            self._fleet.submit(task, function, arguments, priority=-task.number)
+            self._submit(work, work.next())
+
+    def _submit(self, work: SceneWork, task: Task) -> None:
+        function, arguments = work.call(task)
+        self._fleet.submit(task, function, arguments, priority=-task.number)
+
+    def _try_suspect(self) -> None:
+        """Hand out one task over which workers have died, alone among its kind.
+
+        So what merely ran beside the culprit ends well, and is not taken for another one.
+        """
+        while self._suspect is None and self._suspects:
+            task = self._suspects.popleft()
+            work = self._active.get(task.number)
+            if work is not None:
+                self._suspect = task
+                self._submit(work, task)
 
     def _opened(self, most: int) -> SceneWork | None:
         """Return the next scene, unless very many are open already."""
@@ -198,6 +233,8 @@ class Driver:
     def _take(self, arrival: Arrival) -> None:
         task = arrival.key
         assert isinstance(task, Task)  # noqa: S101 - what was submitted
+        if task == self._suspect:
+            self._suspect = None
         work = self._active.get(task.number)
         if work is None:
             return
@@ -232,8 +269,11 @@ class Driver:
                 raise BatchInterruptedError(msg, hint="Look at the workers' logs.")
             self._put_off(task, 0)
             return
-        if isinstance(error, ClusterError) and not isinstance(error, DeadlyTaskError):
+        if isinstance(error, ClusterError):
             raise error
+        if isinstance(error, WorkerDiedError):
+            self._take_death(work, task)
+            return
         self._attempts[task] += 1
         tried = self._attempts[task]
         if tried <= self._limits.retries and _may_mend(error):
@@ -245,6 +285,19 @@ class Driver:
             raise BatchInterruptedError(str(error), hint=error.hint) from error
         else:
             self._fail(work, error, task)
+
+    def _take_death(self, work: SceneWork, task: Task) -> None:
+        """Try a task again that a worker died over; give its scene up where they all do."""
+        self._deaths[task] += 1
+        deaths = self._deaths[task]
+        work.retries += 1
+        if deaths >= _MOST_DEATHS:
+            msg = f"{deaths} workers died over it, one after the other"
+            self._fail(work, WorkerDiedError(msg, hint=_DEATH_HINT), task)
+        elif deaths > 1:
+            self._suspects.append(task)
+        else:
+            self._put_off(task, 0)
 
     def _put_off(self, task: Task, tried: int) -> None:
         """Keep a task until a growing while has passed."""
@@ -260,6 +313,8 @@ class Driver:
         reason = without_secrets(" ".join(f"{place}{kind}{error}".split()))
         self._failed += 1
         number = work.number
+        if self._suspect is not None and self._suspect.number == number:
+            self._suspect = None
         self._drop(work)
         self._tell(work.outcome("failed").failed(utc_now(), reason, getattr(error, "hint", None)))
         self._fleet.forget({key for key in self._fleet.keys if _number(key) == number})

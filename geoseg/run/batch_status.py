@@ -211,7 +211,7 @@ def batch_status(
     activity: Activity = "idle"
     if silent_s is not None:
         activity = "working" if silent_s < SILENT_AFTER_S else "silent"
-    scenes = _scenes(known, session, progress, activity)
+    scenes = _scenes(known, progress, activity)
     is_fast = activity == "working" and progress is not None and progress.elapsed_s > 0
     return BatchStatus(
         address=address,
@@ -242,12 +242,11 @@ def _silent_s(session: Session | None, progress: Progress | None, at: str) -> fl
 
 def _scenes(
     known: list[SceneOutcome],
-    session: Session | None,
     progress: Progress | None,
     activity: Activity,
 ) -> dict[SceneState, int]:
     found = count_states(known)
-    if progress is not None and session is not None and not session.is_complete:
+    if progress is not None and activity == "working":
         # Scenes that nobody has touched need not be in the ledger.
         for state in ("waiting", "running"):
             found[state] = max(found[state], progress.scenes.get(state, 0))

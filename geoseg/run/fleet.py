@@ -11,10 +11,12 @@ import json
 import logging
 import math
 import os
+import pickle
 import queue
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from geoseg.cores import usable_cores
-from geoseg.errors import ClusterError, GeosegError
+from geoseg.errors import ClusterError, GeosegError, WorkerDiedError
 from geoseg.options import ClusterOptions
 from geoseg.run.place import WorkerContext
 from geoseg.version import __version__
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from geoseg.run.slurm_cluster import SlurmJobs
 
-__all__ = ["Arrival", "DeadlyTaskError", "Fleet", "LostWorkError", "connected"]
+__all__ = ["Arrival", "Fleet", "LostWorkError", "connected"]
 
 _log = logging.getLogger(__name__)
 _CORES_PER_PROCESS: Final = 4
@@ -43,8 +45,7 @@ _SPARE_THREADS: Final = 1
 _REFRESH_S: Final = 2.0
 _CONNECT_S: Final = 30
 _GATHER_S: Final = 60
-_FIRST_WORKER_S: Final = 600
-_DEATHS: Final = 2
+_PATIENCE_S: Final = 600.0
 _LOCAL: Final = "127.0.0.1"
 
 
@@ -61,10 +62,6 @@ class Arrival:
 
 class LostWorkError(Exception):
     """A task whose worker or scheduler went away; nothing is known against the task."""
-
-
-class DeadlyTaskError(ClusterError):
-    """A task whose workers died, one after the other: it may be what kills them."""
 
 
 class _Jobs(Protocol):
@@ -88,7 +85,13 @@ class Fleet:
     """
 
     def __init__(
-        self, client: Client, jobs: _Jobs, *, spare_threads: int, scratch: Path | None
+        self,
+        client: Client,
+        jobs: _Jobs,
+        *,
+        spare_threads: int,
+        scratch: Path | None,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         """Take a connected client.
 
@@ -97,7 +100,9 @@ class Fleet:
             jobs: What can be asked for more workers.
             spare_threads: Threads of a worker that the network does not get.
             scratch: Folder on the workers; None for Dask's own.
+            patience_s: How long it may take until there is a worker.
         """
+        self.patience_s = patience_s
         self._client, self._jobs = client, jobs
         self._spare, self._scratch = spare_threads, scratch
         self._running: dict[object, tuple[object, Future[Any]]] = {}
@@ -148,22 +153,6 @@ class Fleet:
         self._jobs.keep(wanted)
         return not set(self._threads) <= before
 
-    def wait_for_workers(self, wanted: int) -> None:
-        """Return when there is a worker.
-
-        Raises:
-            ClusterError: None came in ten minutes.
-        """
-        until = time.monotonic() + _FIRST_WORKER_S
-        while True:
-            self.look(wanted)
-            if self._threads:
-                return
-            if time.monotonic() > until:
-                msg = f"no worker came within {_FIRST_WORKER_S // 60} minutes"
-                raise ClusterError(msg, hint="Look at the cluster's own queue and logs.")
-            time.sleep(0.2)
-
     def submit(
         self,
         key: object,
@@ -173,10 +162,12 @@ class Fleet:
         priority: int = 0,
     ) -> None:
         """Send a task; the function gets a ``WorkerContext`` before ``args``."""
+        # In one piece: else the scheduler unpacks a plan of some hundred objects, and its logs
+        # of the last thousand messages to each worker keep them all.
+        work = zlib.compress(pickle.dumps((function, args)), 1)
         future = self._client.submit(
-            _call, function, args, self._spare, self._scratch, __version__,
-            pure=False, priority=priority,
-        )  # fmt: skip
+            _call, work, self._spare, self._scratch, __version__, pure=False, priority=priority
+        )
         self._running[future.key] = key, future
         future.add_done_callback(self._ended.put)
 
@@ -225,46 +216,33 @@ def _silent(error: Exception) -> ClusterError:
 
 
 def _arrival(key: object, future: Future[Any]) -> Arrival:
+    from distributed import KilledWorker  # noqa: PLC0415 - loaded by now
+
     if future.status in {"cancelled", "lost"}:
         return Arrival(key, None, LostWorkError())
-    if future.status == "error":
-        return Arrival(key, None, _plain(future.exception(timeout=_GATHER_S)))
-    try:
-        return Arrival(key, future.result(timeout=_GATHER_S), None)
-    except Exception as error:  # noqa: BLE001 - the task is done, but its worker took it along
-        return Arrival(key, None, LostWorkError(_told(error)))
-
-
-def _plain(error: BaseException) -> BaseException:
-    """Return a task's error; one that speaks of workers in geoseg's words."""
-    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - loaded by now
-    from distributed.client import FutureCancelledError  # noqa: PLC0415 - the same
-
-    if isinstance(error, KilledWorker):
-        msg = f"{_DEATHS + 1} workers died over it, one after the other"
-        return DeadlyTaskError(msg, hint="Did they run out of memory? Try a smaller --block-px.")
-    if isinstance(error, CancelledError | FutureCancelledError):
-        return LostWorkError(_told(error))
-    return error
+    if future.status != "error":
+        try:
+            return Arrival(key, future.result(timeout=_GATHER_S), None)
+        except Exception as error:  # noqa: BLE001 - the result went with its worker
+            return Arrival(key, None, LostWorkError(_told(error)))
+    raised = future.exception(timeout=_GATHER_S)
+    if isinstance(raised, KilledWorker):
+        return Arrival(key, None, WorkerDiedError("a worker died over it"))
+    return Arrival(key, None, raised)
 
 
 def _told(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-def _call(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    spare_threads: int,
-    scratch: Path | None,
-    version: str,
-) -> Any:  # noqa: ANN401 - whatever the function returns
+def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -> Any:  # noqa: ANN401 - whatever the function returns
     """Run one task in a worker."""
     from distributed import get_worker  # noqa: PLC0415 - loaded by now
 
     if version != __version__:
         msg = f"a worker has geoseg {__version__}, the client has {version}"
         raise ClusterError(msg, hint="Install the same version everywhere.")
+    function, args = pickle.loads(zlib.decompress(work))  # noqa: S301 - as Dask's own messages
     worker = get_worker()
     slots = max(1, worker.state.nthreads - spare_threads)
     folder = Path(worker.local_directory) if scratch is None else scratch
@@ -290,15 +268,18 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
     with ExitStack() as stack:
         _be_quiet(stack)
         jobs: _Jobs = _Fixed()
-        spare = 0
+        spare, patience_s = 0, _PATIENCE_S
         if options.scheduler == "local":
             where, spare = _local(options, stack), _SPARE_THREADS
         elif options.scheduler == "slurm":
             where, jobs, spare = _slurm(options, stack)
+            patience_s = math.inf  # a queue may be long; jobs that cannot start are noticed
         else:
             where = _address(options)
         client = stack.enter_context(_client(where, options))
-        yield Fleet(client, jobs, spare_threads=spare, scratch=options.scratch)
+        yield Fleet(
+            client, jobs, spare_threads=spare, scratch=options.scratch, patience_s=patience_s
+        )
 
 
 def _be_quiet(stack: ExitStack) -> None:
@@ -310,7 +291,11 @@ def _be_quiet(stack: ExitStack) -> None:
     for name in ("distributed", "asyncio", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {
-        "distributed.scheduler.allowed-failures": _DEATHS,
+        # The last messages to every worker stay in memory for who debugs Dask: by default a
+        # thousand for each, which at 64 workers is more than all the rest together.
+        "distributed.admin.low-level-log-length": 10,
+        # What died with its worker is tried again by the driver, which knows its scene.
+        "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.limit": "1h",
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
@@ -446,6 +431,9 @@ def _slurm(options: ClusterOptions, stack: ExitStack) -> tuple[Any, _Jobs, int]:
         msg = "--scheduler slurm needs --slurm-config FILE"
         raise ClusterError(msg, hint="deploy/slurm/geoseg-slurm.toml is an example.")
     config = read_slurm_config(options.slurm_config)
-    jobs = stack.enter_context(slurm_cluster(config, _security(options)))
+    # What died with its worker is tried again by the driver, which knows its scene.
+    jobs = stack.enter_context(
+        slurm_cluster(config, _security(options), batch=options.name, deaths=0)
+    )
     threads = config.threads * config.processes
     return jobs.cluster, _SlurmJobs(jobs, threads), SPARE_THREADS

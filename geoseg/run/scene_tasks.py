@@ -42,6 +42,7 @@ __all__ = [
     "WorkerFacts",
     "make_part",
     "make_scene",
+    "make_whole",
     "map_block",
     "parts_of",
     "plan_scene",
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 Part = str
-"""A share of a scene's files: a raster layer, ``polygons``, or ``all``."""
+"""A share of a scene's files: a raster layer, or ``polygons``."""
 _ALL: Final = "all"
 _POLYGONS: Final = "polygons"
 _SHARED_FROM_PX: Final = 30_000_000
@@ -229,9 +230,12 @@ def map_block(
 
 
 def parts_of(plan: RunPlan, home: SceneHome) -> tuple[Part, ...]:
-    """Return what the workers can make side by side of a scene's files."""
+    """Return what the workers can make side by side of a scene's files; nothing for one worker.
+
+    Files that are made in a worker's own folder are described there, too.
+    """
     if plan.is_sieved or not home.is_shared or plan.output.size_px < _SHARED_FROM_PX:
-        return (_ALL,)
+        return ()
     return ((_POLYGONS,) if plan.wants_polygons else ()) + raster_names(plan)
 
 
@@ -273,6 +277,23 @@ def _all(plan: RunPlan, store: RunStore) -> PolygonResult:
         made = write_polygon_files(plan, store) if plan.wants_polygons else nothing
         rasters.result()
     return made
+
+
+def make_whole(
+    context: WorkerContext,
+    plan: RunPlan,
+    home: SceneHome,
+    attempt: str,
+    totals: RunTotals,
+    elapsed_s: float,
+) -> SceneMade:
+    """Make and describe all files of a scene; as ``make_part`` and ``make_scene``.
+
+    Raises:
+        GeosegError: A file cannot be made.
+    """
+    part = make_part(context, plan, home, attempt, _ALL)
+    return make_scene(context, plan, home, attempt, totals, (part,), elapsed_s + part.seconds)
 
 
 def make_scene(

@@ -30,6 +30,7 @@ from geoseg.run.scene_tasks import (
     SceneMade,
     make_part,
     make_scene,
+    make_whole,
     map_block,
     parts_of,
     plan_scene,
@@ -154,8 +155,9 @@ class SceneWork:
         if task.step == "part":
             return make_part, (plan, home, self._attempt, task.item)
         parts = tuple(part for part in self._parts.values() if part is not None)
-        elapsed_s = self.elapsed_s
-        return make_scene, (plan, home, self._attempt, self._totals, parts, elapsed_s)
+        if not parts:
+            return make_whole, (plan, home, self._attempt, self._totals, self.elapsed_s)
+        return make_scene, (plan, home, self._attempt, self._totals, parts, self.elapsed_s)
 
     def took(self, task: Task, result: Any) -> tuple[str, ...]:  # noqa: ANN401 - by step
         """Take what a task brought; return what the user should know.
@@ -208,7 +210,7 @@ class SceneWork:
         if not self._parts:
             self._parts = dict.fromkeys(parts_of(self._plan, self.home))
             self._todo.extend(Task(self.number, "part", part) for part in self._parts)
-        elif None not in self._parts.values():
+        if not self._todo and None not in self._parts.values():
             self._todo.append(Task(self.number, "describe"))
 
     def publish(self) -> None:

@@ -39,7 +39,11 @@ _LOOK_S: Final = 10.0
 _BUSY_S: Final = 900.0
 _HAND_BACK_S: Final = 120.0
 _CLOSE_S: Final = 30.0
+_GRACE_S: Final = 8.0
 _POLL_S: Final = 0.2
+# A worker that pre-emption or a walltime ends has died, to Dask, and its task with it; three
+# times would be little on a queue where that is daily work. A task that kills is found later.
+_DEATHS: Final = 10
 _LOG_LINES: Final = 3
 _LOG_BYTES: Final = 16_384
 _LOG_CHARACTERS: Final = 400
@@ -91,6 +95,7 @@ class SlurmJobs:
         self.name = name
         """Name of the jobs in the queue."""
         self.roll = _Roll()
+        """Which of them have workers."""
         self._config, self._script, self._logs = config, script, logs
         self._watch = Watch()
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="geoseg-slurm")
@@ -144,31 +149,42 @@ class SlurmJobs:
             self._hand.submit(self._hand_back, idle_only).result(_HAND_BACK_S)
 
     def close(self) -> None:
-        """End all jobs, then the scheduler; return when the queue is empty of them."""
-        self._hand.shutdown(cancel_futures=True)
-        ended = self._cancelled()
-        self.cluster.close(timeout=_CLOSE_S)
-        end = time.monotonic() + _CLOSE_S
-        while ended and time.monotonic() < end:
-            with suppress(ClusterError):
-                if all(job.is_over for job in control.listed(self.name).values()):
-                    return
-            time.sleep(_POLL_S)
-        _log.warning("jobs may be left in the queue: scancel --name=%s ends them", self.name)
+        """End all jobs and the scheduler; return when the queue is empty of them.
 
-    def _cancelled(self) -> bool:
-        """Cancel all jobs, with patience; tell whether SLURM has heard it."""
+        Workers that lose their scheduler end cleanly by themselves; ``scancel`` is for those
+        that do not, as srun makes SIGKILL of it.
+        """
+        self._hand.shutdown(cancel_futures=True)
+        self._cancel(waiting_only=True)
+        self.cluster.close(timeout=_CLOSE_S)
+        if self._has_ended(_GRACE_S):
+            return
+        self._cancel()
+        if not self._has_ended(_CLOSE_S):
+            _log.warning("jobs may be left in the queue: scancel --name=%s ends them", self.name)
+
+    def _cancel(self, *, waiting_only: bool = False) -> None:
+        """Cancel jobs, with patience for a busy controller."""
         end = time.monotonic() + _CLOSE_S
         while time.monotonic() < end:
             try:
-                control.cancel(self.name)
+                control.cancel(self.name, waiting_only=waiting_only)
             except BusyError:
                 time.sleep(_POLL_S)
             except ClusterError as error:
                 _log.warning("%s", error)
-                return False
+                return
             else:
-                return True
+                return
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Wait until all jobs are over; tell whether they are."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with suppress(ClusterError):
+                if all(job.is_over for job in control.listed(self.name).values()):
+                    return True
+            time.sleep(_POLL_S)
         return False
 
     def _look_after(self, wanted: int) -> None:
@@ -266,7 +282,11 @@ class SlurmJobs:
 
 @contextmanager
 def slurm_cluster(
-    config: SlurmConfig, security: Security | None = None, *, batch: str = "batch"
+    config: SlurmConfig,
+    security: Security | None = None,
+    *,
+    batch: str = "batch",
+    deaths: int = _DEATHS,
 ) -> Iterator[SlurmJobs]:
     """Run a Dask scheduler here whose workers are jobs of SLURM; no job is asked for yet.
 
@@ -274,6 +294,7 @@ def slurm_cluster(
         config: What jobs to ask for.
         security: TLS of scheduler and workers; its files must be seen by the nodes.
         batch: Name of the batch, which is part of the jobs' names.
+        deaths: Workers that may die over a task before the scheduler gives it up.
 
     Raises:
         ClusterError: dask-jobqueue or SLURM's commands are missing, or the scheduler cannot
@@ -282,8 +303,12 @@ def slurm_cluster(
     _require_jobqueue()
     control.require_slurm()
     name = job_name(batch, secrets.token_hex(3))
-    with _log_folder(config) as logs:
-        cluster = _scheduler(config, security, name)
+    with (
+        _log_folder(config) as logs,
+        # Else the scheduler leaves a dask-scratch-space in the temporary folder.
+        tempfile.TemporaryDirectory(prefix="geoseg-dask-") as scratch,
+    ):
+        cluster = _scheduler(config, security, name, scratch, deaths)
         try:
             script = job_script(config, cluster.scheduler_address, security, name, logs)
             jobs = SlurmJobs(cluster, config, script, name, logs)
@@ -321,7 +346,9 @@ def _log_folder(config: SlurmConfig) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> SpecCluster:
+def _scheduler(
+    config: SlurmConfig, security: Security | None, name: str, scratch: str, deaths: int
+) -> SpecCluster:
     """Return a running scheduler without workers, bound to one address."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
     from distributed import Scheduler, SpecCluster  # noqa: PLC0415
@@ -332,13 +359,15 @@ def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> Spe
         "protocol": "tcp://" if security is None else "tls://",
         "port": config.scheduler_port,
         "security": security,
+        "allowed_failures": deaths,
     }
     if config.scheduler_host is None and config.interface is not None:
         options["interface"] = config.interface
     else:
         options["host"] = config.scheduler_host or _own_address()
     try:
-        with dask.config.set({"distributed.admin.tick.limit": "1h"}):
+        own = {"distributed.admin.tick.limit": "1h", "temporary-directory": scratch}
+        with dask.config.set(own):
             return SpecCluster(
                 scheduler={"cls": quiet, "options": options},
                 security=security,
@@ -346,7 +375,10 @@ def _scheduler(config: SlurmConfig, security: Security | None, name: str) -> Spe
                 name=name,
             )
     except (OSError, RuntimeError, ValueError) as error:
-        cause = without_secrets(str(error).splitlines()[0])
+        root: BaseException = error
+        while root.__cause__ is not None:  # Dask says at each level that the one below failed
+            root = root.__cause__
+        cause = without_secrets(str(root).splitlines()[0])
         msg = f"the Dask scheduler cannot listen for the jobs: {cause}"
         hint = "Choose another interface, scheduler_host or scheduler_port."
         raise ClusterError(msg, hint=hint) from error

@@ -99,7 +99,12 @@ def submit(script: str) -> str:
         ClusterError: It refuses the job.
     """
     said = _said(["sbatch", "--parsable"], script)
-    return said.strip().splitlines()[-1].split(";")[0]  # ";cluster" may follow
+    for line in reversed(said.splitlines()):  # a site may greet before
+        job_id = line.split(";")[0].strip()  # ";cluster" may follow
+        if job_id.isdigit():
+            return job_id
+    msg = f"sbatch did not tell the number of the job: {without_secrets(' '.join(said.split()))!r}"
+    raise ClusterError(msg)
 
 
 def listed(name: str) -> dict[str, Job]:
@@ -126,8 +131,13 @@ def parse_listing(text: str) -> dict[str, Job]:
     return jobs
 
 
-def cancel(name: str, job_ids: Iterable[str] | None = None) -> None:
-    """End jobs of that name, waiting or running: these, or all.
+def cancel(name: str, job_ids: Iterable[str] | None = None, *, waiting_only: bool = False) -> None:
+    """End jobs of that name: these, or all.
+
+    Args:
+        name: Of the jobs.
+        job_ids: Which of them; None for all.
+        waiting_only: Leave those that have started.
 
     Raises:
         BusyError: SLURM does not answer.
@@ -135,7 +145,8 @@ def cancel(name: str, job_ids: Iterable[str] | None = None) -> None:
     """
     ids = () if job_ids is None else sorted(job_ids)
     if job_ids is None or ids:
-        _said(["scancel", "--quiet", f"--name={name}", *ids])
+        state = ["--state=PENDING"] if waiting_only else []
+        _said(["scancel", "--quiet", f"--name={name}", *state, *ids])
 
 
 def _used_s(text: str) -> int:

@@ -67,7 +67,7 @@ def job_script(
     from dask_jobqueue.slurm import SLURMJob  # noqa: PLC0415 - optional
 
     log = log_path(Path(str(logs).replace("%", "%%")), name, "%j")
-    own = [f'--output="{log}"', "--no-requeue", f"--signal=TERM@{_warning_s(config)}"]
+    own = [f'--output="{log}"', "--no-requeue", *_warning(config)]
     gpus = [f"--gres=gpu:{config.gpus}"] if config.gpus else []
     start = "exec srun --ntasks=1 --cpus-per-task=$SLURM_CPUS_PER_TASK --mpi=none --input=none"
     with dask.config.set(_NO_DEFAULTS):
@@ -113,6 +113,14 @@ def _worker_arguments(config: SlurmConfig) -> list[str]:
     ]
 
 
+def _warning(config: SlurmConfig) -> list[str]:
+    """Return what makes SLURM end workers that have missed their own time.
+
+    It may come up to a minute sooner than asked for, which must not be before their time.
+    """
+    return [f"--signal=TERM@{_WARNING_S}"] if config.walltime_margin_s >= 2 * _WARNING_S else []
+
+
 def _tls_arguments(security: Security | None) -> list[str]:
     """Return the files of TLS, and that there is no way without."""
     if security is None:
@@ -124,11 +132,6 @@ def _tls_arguments(security: Security | None) -> list[str]:
         if files[key]
         for word in (f"--tls-{key.replace('_', '-')}", shlex.quote(str(Path(files[key]).resolve())))
     ]
-
-
-def _warning_s(config: SlurmConfig) -> int:
-    """Return how long before its walltime SLURM ends a job that has missed its own time."""
-    return max(1, min(_WARNING_S, config.walltime_margin_s // 2))
 
 
 def _clock(seconds: int) -> str:

@@ -6,6 +6,8 @@ Loaded on the nodes, by ``--worker-class`` and ``--preload-nanny`` of ``dask wor
 from __future__ import annotations
 
 import os
+import signal
+from typing import Any
 
 from distributed import Nanny, Worker
 
@@ -17,10 +19,19 @@ _DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 class JobWorker(Worker):
-    """A worker without an HTTP server, which would listen on all interfaces."""
+    """A worker without an HTTP server, that its nanny alone tells to end."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as Dask hands them over
+        """Take what ``Worker`` takes; SIGTERM is for the nanny.
+
+        SLURM sends it to every process of a job. The nanny takes the worker off the scheduler
+        and closes it; the worker itself would just die.
+        """
+        super().__init__(*args, **options)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def start_http_server(self, *_: object, **__: object) -> None:
-        """Start nothing."""
+        """Start nothing: it would listen on all interfaces."""
 
 
 def dask_setup(nanny: Nanny) -> None:

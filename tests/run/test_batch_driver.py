@@ -22,12 +22,13 @@ from geoseg.errors import (
     SceneError,
     SceneReadError,
     ScenesFailedError,
+    WorkerDiedError,
 )
 from geoseg.grid.tiling import BlockIndex
 from geoseg.options import RunOptions
 from geoseg.run import batch_driver
 from geoseg.run.batch_driver import Counts, Driver, Limits
-from geoseg.run.fleet import DeadlyTaskError, LostWorkError
+from geoseg.run.fleet import LostWorkError
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task
@@ -260,12 +261,12 @@ def test_work_that_is_lost_again_and_again_ends_the_batch_resumably(plan: RunPla
 def test_a_scene_that_kills_its_workers_fails_alone(plan: RunPlan, step: str) -> None:
     fleet = PaperFleet(
         plan,
-        lambda task, _: DeadlyTaskError("3 died") if failing(task, number=0, step=step) else None,
+        lambda task, _: WorkerDiedError("it died") if failing(task, number=0, step=step) else None,
     )
     told = Told(fleet, 2, retries=1).run()
     assert told.ends == {"s0": ["failed"], "s1": ["done"]}
-    assert "3 died" in str(told.last("s0").reason)
-    assert max(fleet.submitted.values()) == 2
+    assert "4 workers died over it" in str(told.last("s0").reason)
+    assert max(fleet.submitted.values()) == 4
 
 
 @pytest.mark.parametrize("step", STEPS)

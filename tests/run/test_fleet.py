@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from geoseg.errors import ClusterError, ModelError, OutputError
+from geoseg.errors import ClusterError, ModelError, OutputError, WorkerDiedError
 from geoseg.options import ClusterOptions
 from geoseg.run import fleet as fleet_module
-from geoseg.run.fleet import Arrival, DeadlyTaskError, Fleet, LostWorkError, connected
+from geoseg.run.fleet import Arrival, Fleet, LostWorkError, connected
 from geoseg.run.folder_home import FolderRoot
 from geoseg.run.place import WorkerContext
 from geoseg.run.worker_check import WorkerCheck
@@ -147,17 +147,20 @@ def test_work_of_a_killed_worker_is_done_again(local: Fleet, tmp_path: Path) -> 
     os.kill(victim, signal.SIGKILL)
     found = collected(local, 4)
     assert set(found) == set(names)
-    assert all(a.error is None and a.result != victim for a in found.values())
+    died = [name for name, a in found.items() if a.error is not None]
+    assert died
+    assert all(isinstance(found[name].error, WorkerDiedError) for name in died)
+    for name in died:  # as the driver does
+        local.submit(name, slowly, (tmp_path, name))
+    again = collected(local, len(died))
+    assert all(a.error is None and a.result != victim for a in again.values())
 
 
-def test_a_task_that_kills_its_worker_each_time_is_given_up(local: Fleet, tmp_path: Path) -> None:
+def test_a_task_that_kills_its_worker_is_told_at_once(local: Fleet, tmp_path: Path) -> None:
+    """The scheduler does not try it on one worker after the other: the driver decides."""
     local.submit("deadly", die, (tmp_path,))
-    error = collected(local, 1)["deadly"].error
-    assert isinstance(error, DeadlyTaskError)
-    assert isinstance(error, ClusterError)
-    assert str(error) == "3 workers died over it, one after the other"
-    assert "--block-px" in str(error.hint)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert isinstance(collected(local, 1)["deadly"].error, WorkerDiedError)
+    assert len(list(tmp_path.iterdir())) == 1
     local.submit("next", whoami, ())
     assert collected(local, 1)["next"].error is None
 
