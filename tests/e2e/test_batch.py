@@ -274,7 +274,7 @@ def test_poison_scenes_are_isolated_and_tried_again_when_asked(
     assert all(rows[name]["reason"] for name in ("truncated", "text", "grey", "torn"))
     assert "band" in rows["grey"]["reason"]
     assert rows["torn"]["reason"].startswith("block ")
-    assert rows["torn"]["retries"] == 1
+    assert rows["torn"]["retries"] >= 1
     assert 0 < rows["torn"]["blocks_done"] < rows["torn"]["blocks"]
     assert digests(batch.out / "good") == expected[str(scenes[0])]
     failed = [e["scene_id"] for e in done.of("scene") if e["state"] == "failed"]
@@ -333,7 +333,7 @@ def test_a_second_client_is_refused_and_status_looks_on(
     assert status.code == text.code == 0
     assert status.events[0]["activity"] == "working"
     assert status.events[0]["session"]["pid"] == first.process.pid
-    assert "working" in text.out
+    assert f"process {first.process.pid}" in text.out
     assert first.end() == (0, "")
     assert batch.digests() == expected
     after = batch.call("batch", "status", batch.out, "--json")
