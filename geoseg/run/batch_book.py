@@ -74,9 +74,6 @@ class Book:
 
     def tell(self, outcome: SceneOutcome) -> None:
         """Enter what became of a scene."""
-        known = self.ledger.get(outcome.scene_id)
-        if outcome.state == "done" and known is not None and known.bbox and not outcome.bbox:
-            outcome = replace(known, state="done", at=outcome.at)
         self.ledger.put(outcome)
 
     def tick(self, counts: Counts) -> None:
