@@ -44,6 +44,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 STORE_NAME: Final = ".geoseg"
+_REMOVALS: Final = 3
+_REMOVAL_PAUSE_S: Final = 0.05
 """Name of the run store in the result folder."""
 
 
