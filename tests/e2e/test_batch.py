@@ -122,7 +122,7 @@ def test_scenes_come_out_as_by_run_and_all_is_told(
     assert process.end() == (0, "")
     assert all_gone(list(relatives))
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     assert rest[-1]["event"] == "batch_finished"
     assert (rest[-1]["done"], rest[-1]["failed"]) == (3, 0)
     assert [e["scene_id"] for e in rest if e.get("state") == "done"]
@@ -157,7 +157,7 @@ def test_stopped_politely(
     ready = done.of("batch_ready")[0]
     assert ready["to_do"] + ready["done_before"] == 3
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
 
 
 def test_killed_at_random_moments(
@@ -185,7 +185,7 @@ def test_killed_at_random_moments(
     last = batch(sources(scenes), "--json")
     assert last.code == 0, last.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     assert done_before > 0, "blocks were not kept"
     sessions = batch.report()["sessions"]
     assert [s["exit_reason"] for s in sessions] == ["killed"] * ROUNDS + ["done"]
@@ -201,7 +201,7 @@ def test_a_killed_worker_is_replaced(
     os.kill(victim, signal.SIGKILL)
     assert process.end() == (0, "")
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     (session,) = batch.report()["sessions"]
     assert (session["exit_reason"], session["scenes_done"]) == ("done", 3)
 
@@ -223,7 +223,7 @@ def test_clients_killed_on_a_cluster_that_goes_on(
     done = batch(sources(scenes))
     assert done.code == 0, done.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
 
 
 def test_reports(batch: Batch, scenes: list[Path]) -> None:
@@ -368,7 +368,7 @@ def test_a_full_disk(
     again = batch(sources(scenes))
     assert again.code == 0, again.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
 
 
 def test_only_new_scenes(batch: Batch) -> None:
