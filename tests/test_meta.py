@@ -38,6 +38,8 @@ def walk(group: click.Group, names: tuple[str, ...] = ("geoseg",)):
         yield (*names, name), command
         if isinstance(command, click.Group):
             yield from walk(command, (*names, name))
+        for further, child in getattr(command, "subcommands", {}).items():
+            yield (*names, name, further), child
 
 
 COMMANDS = dict(walk(cli))

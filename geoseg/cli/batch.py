@@ -45,6 +45,13 @@ options (bands, aoi, gsd, ...). Stopped, killed, out of time? Repeat the same co
 Exit codes: 0 all done, 1 could not begin, 2 wrong usage, 3 some scenes failed, 4 stopped (resumable).
 """  # noqa: E501 - one line each in the help
 
+_RETRY_EPILOG = """
+\b
+Examples:
+  geoseg batch retry maps
+  geoseg batch retry s3://bucket/maps --scheduler tcp://host:8786 --time-limit 2h
+"""
+
 
 class _Batch(click.Command):
     """``geoseg batch SOURCES`` with ``status`` and ``retry`` as names of their own."""
@@ -238,7 +245,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
         _run(options, as_json=as_json, quiet=quiet)
 
 
-@click.command()
+@click.command(epilog=_RETRY_EPILOG)
 @click.argument("root", metavar="ROOT")
 @_allow_root_option
 @_cluster_options

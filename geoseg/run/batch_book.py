@@ -71,6 +71,8 @@ class Book:
             known = self.ledger.get(job.scene_id)
             if known is None or known.state != "waiting":
                 self.ledger.put(waiting_outcome(job))
+        # The names are known from now on, whenever this is killed.
+        self.ledger.flush(force=True)
 
     def tell(self, outcome: SceneOutcome) -> None:
         """Enter what became of a scene."""

@@ -280,6 +280,8 @@ def make_part(
     plan, own = _here(context, plan, home, f"{attempt}-{secrets.token_hex(4)}")
     store = home.store(context.scratch, attempt)
     return_freed_pages()  # what comes now needs memory of its own
+    # Its client may be dead and the scene finished by the next one: make no store anew.
+    own.require(plan.digest)
     try:
         _make_folder(own.final)
         home.fetch(own, (".tif", ".npz"))

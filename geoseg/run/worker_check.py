@@ -17,8 +17,6 @@ from geoseg.version import __version__
 
 __all__ = ["WorkerCheck"]
 
-_FOLDER: Final = ".batch"
-_MARK: Final = f"{_FOLDER}/mark-"
 _FILES: Final = 3
 """Scenes that every worker is asked about: a file system that is missing lacks all of them."""
 
@@ -42,12 +40,11 @@ class WorkerCheck:
         self._fleet, self._root, self._model = fleet, root, model
         self._files = tuple(_files(scenes))
         self._weights = find_model(model)[1].weights_sha256
-        self._name = f"{_MARK}{secrets.token_hex(4)}"
+        # One name for all sessions, of which one at a time holds the root: a client that was
+        # killed leaves a mark that the next one replaces and takes away.
+        self._name = ".batch/mark"
         self._text = secrets.token_hex(8)
         self._known: set[str] = set()
-        for old in root.names(_FOLDER):
-            if old.startswith(_MARK):  # of a client that was killed: this one holds the root
-                root.delete(old)
         root.write_text(self._name, self._text)
 
     def __call__(self) -> None:

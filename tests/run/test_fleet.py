@@ -100,10 +100,18 @@ def collected(fleet: Fleet, count: int) -> dict[object, Arrival]:
     return found
 
 
+def wait_for_a_worker(fleet: Fleet) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while not fleet.threads:
+        assert time.monotonic() < until_s
+        fleet.look(1)
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def local() -> Iterator[Fleet]:
     with connected(ClusterOptions(processes=1, threads=2)) as fleet:
-        fleet.wait_for_workers(1)
+        wait_for_a_worker(fleet)
         yield fleet
 
 
@@ -243,7 +251,7 @@ def test_a_file_that_is_no_scheduler_file_is_refused(tmp_path: Path) -> None:
 def test_a_foreign_scheduler(cluster: DaskCluster, by: str) -> None:
     where = cluster.address if by == "address" else str(cluster.file)
     with connected(ClusterOptions(scheduler=where)) as fleet:
-        fleet.wait_for_workers(1)
+        wait_for_a_worker(fleet)
         fleet.submit("a", whoami, ())
         fleet.submit("b", facts, ())
         found = collected(fleet, 2)
@@ -259,7 +267,7 @@ def test_a_scheduler_that_is_killed_is_told_of(
     with dask_cluster(tmp_path) as own:
         own.work()
         with connected(ClusterOptions(scheduler=own.address)) as fleet:
-            fleet.wait_for_workers(1)
+            wait_for_a_worker(fleet)
             fleet.submit("a", slowly, (tmp_path, "a"))
             own.scheduler.kill()
             arrival = collected(fleet, 1)["a"]
@@ -287,7 +295,7 @@ def test_tls(guarded: tuple[DaskCluster, Path]) -> None:
         tls_key=pki / "key.pem",
     )  # fmt: skip
     with connected(options) as fleet:
-        fleet.wait_for_workers(1)
+        wait_for_a_worker(fleet)
         fleet.submit("a", whoami, ())
         assert collected(fleet, 1)["a"].error is None
 
@@ -427,7 +435,7 @@ def test_a_worker_that_cannot_write_is_told_of(
 ) -> None:
     root = FolderRoot(tmp_path / "out")
     with connected(ClusterOptions(scheduler=cluster.address)) as fleet:
-        fleet.wait_for_workers(1)
+        wait_for_a_worker(fleet)
         check = WorkerCheck(fleet, root, str(model), ())
         (tmp_path / "out" / ".batch").rename(tmp_path / "elsewhere")
         (tmp_path / "out" / ".batch").write_text("a file where a folder was")

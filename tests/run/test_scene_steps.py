@@ -276,7 +276,7 @@ def test_how_it_ended_is_told_though_no_report_can_be_written(
     options = BatchOptions(sources=("x",), out=str(root.path), scene=job.options)
     book = Book(root, options, session)
     (root.path / ".batch" / "ledger").write_text("in the way, as a full disk would be")
-    book.expect([job])
+    book.tell(SceneOutcome(scene_id="scene", scene="x.tif", state="done", at="2026-11-20"))
 
     def session_ends() -> None:
         with _written_down(book):
