@@ -216,7 +216,7 @@ def _close_anyhow(book: Book, reason: ExitReason, message: str) -> None:
     try:
         book.close(reason, message)
     except OutputError as error:
-        _log.warning("the reports are behind: %s", error)
+        _log.info("the reports are behind: %s", error)
 
 
 def _reason(error: GeosegError) -> ExitReason:
