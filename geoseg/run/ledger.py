@@ -36,6 +36,8 @@ _SEGMENT_LINES: Final = 500
 """A full segment is about 300 kB: what is rewritten each second while scenes finish."""
 _INTERVAL_S: Final = 1.0
 _LOOKS: Final = 5
+# A name leads to the scene's folder; whoever writes the ledger must not choose another one.
+_NAME: Final = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
 _UNREADABLE: Final = "\0"
 _TEXTS: Final = ("scene_id", "scene", "at")
 _OPTIONAL_TEXTS: Final = ("reason", "hint", "acquired")
@@ -218,7 +220,7 @@ def _is_sound(found: SceneOutcome) -> bool:
     """Tell whether the values are of the types that reports count on."""
     return (
         all(isinstance(getattr(found, name), str) for name in _TEXTS)
-        and found.scene_id != ""
+        and _NAME.fullmatch(found.scene_id) is not None
         and all(isinstance(getattr(found, name), str | None) for name in _OPTIONAL_TEXTS)
         and all(_is_count(getattr(found, name)) for name in _COUNTS)
         and (found.n_polygons is None or _is_count(found.n_polygons))
