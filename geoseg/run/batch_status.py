@@ -211,7 +211,7 @@ def batch_status(
     activity: Activity = "idle"
     if silent_s is not None:
         activity = "working" if silent_s < SILENT_AFTER_S else "silent"
-    scenes = _scenes(known, progress, activity)
+    scenes = _scenes(known, activity)
     is_fast = activity == "working" and progress is not None and progress.elapsed_s > 0
     return BatchStatus(
         address=address,
@@ -240,16 +240,10 @@ def _silent_s(session: Session | None, progress: Progress | None, at: str) -> fl
     return max((now - heard).total_seconds(), 0.0) if heard else float(SILENT_AFTER_S)
 
 
-def _scenes(
-    known: list[SceneOutcome],
-    progress: Progress | None,
-    activity: Activity,
-) -> dict[SceneState, int]:
+def _scenes(known: list[SceneOutcome], activity: Activity) -> dict[SceneState, int]:
+    # The ledger holds every scene that was asked for. The sign of life, written at another
+    # moment, would count some of them twice.
     found = count_states(known)
-    if progress is not None and activity == "working":
-        # Scenes that nobody has touched need not be in the ledger.
-        for state in ("waiting", "running"):
-            found[state] = max(found[state], progress.scenes.get(state, 0))
     if activity != "working":  # a dead client's scenes do not run, they wait
         found["waiting"] += found["running"]
         found["running"] = 0

@@ -472,7 +472,9 @@ def test_a_session_that_has_just_begun_is_not_judged_by_the_one_before() -> None
 
 
 def test_speed_and_time_left() -> None:
-    found = status()
+    running = tuple(outcome(n, "running") for n in (10, 11))
+    waiting = tuple(outcome(n, "waiting", blocks=0, blocks_done=0) for n in range(20, 25))
+    found = status((*OUTCOMES, *running, *waiting))
     assert found.mpx_per_s == 2.0
     assert dict(found.scenes) == {"waiting": 6, "running": 2, "done": 3, "failed": 1}
     # 100 blocks of planned scenes, and 6 scenes of 36 blocks, at 2 s each.
@@ -484,6 +486,13 @@ def test_speed_and_time_left() -> None:
     assert status(unplanned).left_s is None
     planned = tuple(outcome(n, "waiting", blocks_done=0) for n in range(6))
     assert status(planned).left_s == pytest.approx(100 * 2)
+
+
+def test_no_scene_counts_twice_where_the_ledger_is_ahead() -> None:
+    progress = replace(PROGRESS, scenes={"waiting": 2, "running": 2})
+    states = ("done", "done", "running", "waiting")
+    found = status(tuple(outcome(n, state) for n, state in enumerate(states)), progress=progress)
+    assert dict(found.scenes) == {"waiting": 1, "running": 1, "done": 2, "failed": 0}
 
 
 def test_names_of_files_do_not_move_the_cursor() -> None:
