@@ -221,7 +221,7 @@ def batch_status(
         session=session,
         progress=progress,
         scenes=scenes,
-        blocks_done=sum(o.blocks_done for o in known),
+        blocks_done=_blocks_done(known, progress if activity == "working" else None),
         blocks=sum(o.blocks for o in known),
         mpx_per_s=progress.px_done / 1e6 / progress.elapsed_s if is_fast and progress else None,
         left_s=_left_s(known, scenes["waiting"], progress) if is_fast and progress else None,
@@ -248,6 +248,19 @@ def _scenes(known: list[SceneOutcome], activity: Activity) -> dict[SceneState, i
         found["waiting"] += found["running"]
         found["running"] = 0
     return found
+
+
+def _blocks_done(known: list[SceneOutcome], progress: Progress | None) -> int:
+    """Return the blocks that are done.
+
+    The ledger learns of them when a scene ends; of those at work, the sign of life tells.
+    """
+    told = sum(o.blocks_done for o in known)
+    if progress is None:
+        return told
+    idle = sum(o.blocks - o.blocks_done for o in known if o.state in {"waiting", "failed"})
+    left = idle + max(progress.blocks_known - progress.blocks_done, 0)
+    return max(sum(o.blocks for o in known) - left, told)
 
 
 def _left_s(known: list[SceneOutcome], waiting: int, progress: Progress) -> float | None:

@@ -495,6 +495,13 @@ def test_no_scene_counts_twice_where_the_ledger_is_ahead() -> None:
     assert dict(found.scenes) == {"waiting": 1, "running": 1, "done": 2, "failed": 0}
 
 
+def test_blocks_of_scenes_at_work_are_counted() -> None:
+    known = (outcome(1), outcome(2, "running", blocks=100, blocks_done=0))
+    progress = replace(PROGRESS, blocks_known=136, blocks_done=90)
+    found = status(known, progress=progress)
+    assert (found.blocks_done, found.blocks) == (90, 136)
+
+
 def test_names_of_files_do_not_move_the_cursor() -> None:
     found = status((failed(1, "bad\x1b[2J\nfile\u202e"),))
     text = "".join(label + line for label, line in found.lines())
