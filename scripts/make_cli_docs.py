@@ -25,7 +25,8 @@ Made by `python scripts/make_cli_docs.py` from the commands themselves; do not e
 `--json` prints is described in [json_events.md](json_events.md).
 
 Exit codes of every command: 0 done, 1 failed (one line on stderr says why), 2 wrong usage,
-130 stopped by Ctrl-C or SIGTERM.
+130 stopped by Ctrl-C or SIGTERM. `geoseg batch` ends with 3 where some scenes failed and with 4
+where it was stopped.
 """
 
 
@@ -42,6 +43,8 @@ def commands(group: click.Group, names: tuple[str, ...] = ("geoseg",)) -> Iterat
         yield path, command
         if isinstance(command, click.Group):
             yield from commands(command, path)
+        for further, child in getattr(command, "subcommands", {}).items():
+            yield (*path, further), child
 
 
 def document() -> str:

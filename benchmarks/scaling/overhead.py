@@ -15,7 +15,7 @@ __all__ = ["Overhead", "overhead"]
 
 _TOLD_APART = frozenset({"run.json", "item.json"})
 """Files that tell when and how long; all others must have the same bytes."""
-_MOMENTS = ("created", "updated")
+_MOMENTS = ("start_datetime", "end_datetime", "created", "updated", "processing:datetime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ def overhead(scene: Path, folder: Path, turns: int) -> Overhead:
     run_s: list[float] = []
     batch_s: list[float] = []
     for turn in range(turns):
-        alone, root = folder / f"run_{turn}", folder / f"batch_{turn}"
+        # An item is called after its folder.
+        alone, root = folder / f"run_{turn}" / scene.stem, folder / f"batch_{turn}"
         ways = [(run_s, "run", alone), (batch_s, "batch", root)]
         # Each way goes first in every other turn, as the second finds the scene in memory.
         for seconds, command, out in ways if turn % 2 == 0 else reversed(ways):

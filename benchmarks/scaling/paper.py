@@ -33,6 +33,8 @@ class Numbers:
     """Measured: null blocks through one client, both cores shared with others (the same)."""
     out_bytes_per_px: tuple[float, float] = (0.84, 2.19)
     """Measured on 400 Mpx: all files of ``dubai`` (large regions) and ``town`` (small ones)."""
+    scheduler_bytes_per_block: float = 507.0
+    """Measured: what the scheduler's memory grows by; Dask's spans keep a note of every task."""
     client_bytes_per_scene: float = 1700.0
     """Measured: 0.5 kB for what to do with a scene, 1.2 kB for what became of it."""
     ledger_bytes_per_scene: float = 400.0
@@ -122,6 +124,8 @@ class Carried:
     out_gb: tuple[float, float]
     files: int
     """Pieces that are made and removed, three for each block."""
+    scheduler_mb: float
+    """Notes of finished blocks, in a scheduler that lives as long as all of it takes."""
     client_mb: float
     """For what is known of scenes, beside what any client takes."""
     ledger_mb: float
@@ -161,6 +165,7 @@ def carried_on(area: Area, cluster: Cluster, numbers: Numbers = MEASURED) -> Car
         request_price=gets * numbers.get_price + (puts + lists) * numbers.put_price,
         out_gb=(px * low / 1e9, px * high / 1e9),
         files=blocks * numbers.block_objects,
+        scheduler_mb=blocks * numbers.scheduler_bytes_per_block / 1e6,
         client_mb=scenes * numbers.client_bytes_per_scene / 1e6,
         ledger_mb=scenes * numbers.ledger_bytes_per_scene / 1e6,
         resume_lists=math.ceil(scenes * numbers.scene_objects / _PAGE_KEYS),

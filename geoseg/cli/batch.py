@@ -18,6 +18,7 @@ from geoseg.cli.options import (
     verbosity_options,
 )
 from geoseg.cli.scene_options import run_options, scene_options
+from geoseg.errors import BatchInterruptedError
 from geoseg.options import BatchOptions, ClusterOptions
 
 __all__ = ["batch_command", "retry_command"]
@@ -43,6 +44,13 @@ A list is a text file with an address per line, or a CSV with a column "scene" a
 options (bands, aoi, gsd, ...). Stopped, killed, out of time? Repeat the same command: it continues.
 Exit codes: 0 all done, 1 could not begin, 2 wrong usage, 3 some scenes failed, 4 stopped (resumable).
 """  # noqa: E501 - one line each in the help
+
+_RETRY_EPILOG = """
+\b
+Examples:
+  geoseg batch retry maps
+  geoseg batch retry s3://bucket/maps --scheduler tcp://host:8786 --time-limit 2h
+"""
 
 
 class _Batch(click.Command):
@@ -237,7 +245,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
         _run(options, as_json=as_json, quiet=quiet)
 
 
-@click.command()
+@click.command(epilog=_RETRY_EPILOG)
 @click.argument("root", metavar="ROOT")
 @_allow_root_option
 @_cluster_options
@@ -272,9 +280,14 @@ def _run(options: BatchOptions, *, as_json: bool, quiet: bool) -> None:
     from geoseg.cli.batch_progress import batch_listener  # noqa: PLC0415 - rich
 
     with batch_listener(as_json=as_json, quiet=quiet) as progress:
-        from geoseg.run.batch import run_batch  # noqa: PLC0415 - after the first sign of life
+        try:
+            from geoseg.run.batch import run_batch  # noqa: PLC0415 - after the first sign of life
 
-        run_batch(options, progress)
+            run_batch(options, progress)
+        except KeyboardInterrupt as error:  # before the batch could note it
+            msg = "stopped"
+            hint = "Repeat the same command to continue."
+            raise BatchInterruptedError(msg, hint=hint) from error
 
 
 # Blocks at a time are the workers' own matter here: see --threads.

@@ -7,7 +7,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -329,6 +329,7 @@ def _map(
     if options.time_limit_s is not None:
         until_s = time.monotonic() + max(options.time_limit_s - book.elapsed_s, 0)
     is_local = options.cluster.scheduler == "local"
+    jobs = {job.scene_id: job for job in listed.to_do}
     attempt = secrets.token_hex(4)
     works = (
         SceneWork(
@@ -348,7 +349,7 @@ def _map(
                 until_s=until_s,
             ),
             n_scenes=len(listed.to_do),
-            tell=lambda outcome: _tell(outcome, book, progress),
+            tell=lambda outcome: _tell(_complete(outcome, jobs, root), book, progress),
             warn=lambda text: progress(Warned(message=text)),
             tick=lambda counts: _tick(counts, book, progress),
             welcome=check,
@@ -362,6 +363,12 @@ def _map(
         finally:
             book.tick(driver.counts)
             check.close()
+
+
+def _complete(outcome: SceneOutcome, jobs: Mapping[str, SceneJob], root: Root) -> SceneOutcome:
+    """Add what its files tell of a scene whose very result was there already."""
+    is_kept = outcome.state == "done" and not outcome.blocks
+    return _outcome_of_record(root, jobs[outcome.scene_id]) if is_kept else outcome
 
 
 def _tell(outcome: SceneOutcome, book: Book, progress: Progress) -> None:

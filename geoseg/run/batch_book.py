@@ -71,12 +71,11 @@ class Book:
             known = self.ledger.get(job.scene_id)
             if known is None or known.state != "waiting":
                 self.ledger.put(waiting_outcome(job))
+        # The names are known from now on, whenever this is killed.
+        self.ledger.flush(force=True)
 
     def tell(self, outcome: SceneOutcome) -> None:
         """Enter what became of a scene."""
-        known = self.ledger.get(outcome.scene_id)
-        if outcome.state == "done" and known is not None and known.bbox and not outcome.bbox:
-            outcome = replace(known, state="done", at=outcome.at)
         self.ledger.put(outcome)
 
     def tick(self, counts: Counts) -> None:

@@ -80,7 +80,11 @@ class BatchTotals:
 
 def scene_href(scene_id: str) -> str:
     """Return the address of a scene's folder, relative to the root."""
-    return f"./{quote(scene_id, errors='replace')}/"
+    # Letters of all scripts stay, as readers of STAC documents take local names as they stand.
+    name = "".join(
+        c if c.isprintable() and not c.isascii() else quote(c, errors="replace") for c in scene_id
+    )
+    return f"./{name}/"
 
 
 def count_states(outcomes: Iterable[SceneOutcome]) -> dict[SceneState, int]:

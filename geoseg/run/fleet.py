@@ -394,6 +394,7 @@ def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - 
             "options": {
                 "nthreads": slots + _SPARE_THREADS,
                 "memory_limit": 0,
+                "preload": ["geoseg.run.local_worker"],
                 "host": _LOCAL,
                 "dashboard": False,
                 "dashboard_address": f"{_LOCAL}:0",

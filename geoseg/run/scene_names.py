@@ -74,22 +74,31 @@ def assign_ids(jobs: Sequence[SceneJob], known: Mapping[str, str]) -> tuple[Scen
     ids = [job.scene_id or known.get(key, "") for job, key in zip(jobs, keys, strict=True)]
     _refuse_doubles(jobs, ids)
     taken = {_folded(name) for name in (*known.values(), *ids) if name}
-    new = {
+    stems = {
         key: portable_name(PurePosixPath(file_name(key)).stem)
-        for key, name in zip(keys, ids, strict=True)
-        if not name
+        for key, job in zip(keys, jobs, strict=True)
+        if not job.scene_id
     }
-    named = _distinct(new, taken)
+    # Those with a name count, too: what is known may be a part of what was there, after a kill.
+    wanted = Counter(map(_folded, stems.values()))
+    named = _distinct({key: stem for key, stem in stems.items() if key not in known}, taken, wanted)
     return tuple(
         replace(job, scene_id=name or named[key])
         for job, key, name in zip(jobs, keys, ids, strict=True)
     )
 
 
-def _distinct(stems: Mapping[str, str], taken: Iterable[str]) -> dict[str, str]:
-    """Return a name for each address, none of them taken."""
+def _distinct(
+    stems: Mapping[str, str], taken: Iterable[str], wanted: Mapping[str, int]
+) -> dict[str, str]:
+    """Return a name for each address, none of them taken.
+
+    Args:
+        stems: New addresses, and what they are called.
+        taken: Names that are gone.
+        wanted: How many scenes of the batch are called so.
+    """
     gone = set(taken)
-    wanted = Counter(_folded(stem) for stem in stems.values())
     hashed: dict[str, str] = {}
     while True:
         # A file may be called as another one is with its hash; then it takes its own.

@@ -250,7 +250,9 @@ def make_part(
     start = time.perf_counter()
     plan, store = _here(context, plan, home, attempt)
     return_freed_pages()  # what comes now needs memory of its own
-    store.final.mkdir(parents=True, exist_ok=True)
+    # Its client may be dead and the scene finished by the next one: make no store anew.
+    store.require(plan.digest)
+    store.final.mkdir(exist_ok=True)
     home.fetch(store, (".tif", ".npz"))
     made: PolygonResult | None = None
     rasters: tuple[str, ...] = () if part == _POLYGONS else (part,)

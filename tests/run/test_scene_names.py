@@ -142,3 +142,15 @@ def test_two_scenes_of_one_given_name_are_refused(known: dict[str, str]) -> None
 def test_scenes_that_differ_only_in_what_signs_them_need_names() -> None:
     with pytest.raises(OptionError, match="named twice"):
         names(["https://h/get?n=1", "https://h/get?n=2"])
+
+
+def test_names_are_the_same_when_a_part_of_the_ledger_is_lost() -> None:
+    """A client that was killed has written down some of its scenes."""
+    jobs = [
+        SceneJob(scene_id="", options=RunOptions(scene=f"/data/{folder}/same.tif"))
+        for folder in ("one", "two", "three")
+    ]
+    first = assign_ids(jobs, {})
+    for lost in range(3):
+        known = {job.address: job.scene_id for i, job in enumerate(first) if i != lost}
+        assert assign_ids(jobs, known) == first
