@@ -250,6 +250,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
 @_allow_root_option
 @_cluster_options
 @_limit_options
+@click.option("--postgis", metavar="URL", help="The database that the batch writes to, if it does.")
 @json_option
 @verbosity_options
 def retry_command(
@@ -258,19 +259,21 @@ def retry_command(
     as_json: bool,
     verbose: int,
     quiet: bool,
+    postgis: str | None,
     **fields: Any,  # noqa: ANN401 - fields of ClusterOptions and BatchOptions by name
 ) -> None:
     """Try the scenes of a batch again that failed, and go on with those that wait.
 
-    Scenes and their options are those of the last 'geoseg batch' command. Where to compute, limits
-    and allowed roots are not taken from its record, which others may have written: say them again.
+    Scenes and their options are those of the last 'geoseg batch' command. Where to compute, limits,
+    allowed roots and a database are not taken from its record, which others may have written: say
+    them again.
     """
     configure_logging(verbose=verbose, quiet=quiet)
     with errors_as_events(as_json=as_json):
         from geoseg.run.batch import retry_options  # noqa: PLC0415 - dask
 
         cluster = ClusterOptions(**{name: fields.pop(name) for name in _CLUSTER_FIELDS})
-        _run(retry_options(root, cluster, fields), as_json=as_json, quiet=quiet)
+        _run(retry_options(root, cluster, fields, postgis=postgis), as_json=as_json, quiet=quiet)
 
 
 def _run(options: BatchOptions, *, as_json: bool, quiet: bool) -> None:

@@ -94,6 +94,9 @@ def cli(*, stop_at_eof: bool) -> None:
 def main() -> NoReturn:
     """Run the command line in this process and end it with the exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    hang_up = getattr(signal, "SIGHUP", None)  # none on Windows
+    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_DFL:  # nohup ignores it
+        signal.signal(hang_up, _as_interrupt)
     # Imports make a million objects that stay; to look through them for garbage at the usual
     # pace would take a second of a short run.
     gc.set_threshold(*_COLLECT_AFTER)
@@ -139,7 +142,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Treat SIGTERM (batch systems, containers) like Ctrl-C: stop, stay resumable."""
+    """Treat SIGTERM (batch systems, containers) and SIGHUP (a closed terminal) like Ctrl-C."""
     raise KeyboardInterrupt
 
 

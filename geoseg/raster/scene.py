@@ -124,6 +124,15 @@ def _require_file(text: str) -> None:
     if not path.exists():
         msg = f"there is no file {text}"
         raise SceneError(msg, hint="Check the path; quote it if it holds spaces.")
+    if not (path.is_file() or path.is_dir()):
+        # GDAL would wait for a pipe for ever.
+        msg = f"{text} is a pipe or device, expected a file"
+        raise SceneError(msg, hint=_RASTER_HINT)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = f"the name {text!a} is not UTF-8, which GDAL expects"
+        raise SceneError(msg, hint="Rename the file.") from None
     if path.is_file() and path.stat().st_size == 0:
         msg = f"{text} is empty (0 bytes)"
         raise SceneError(msg, hint=_RASTER_HINT)

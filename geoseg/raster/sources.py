@@ -14,13 +14,15 @@ import posixpath
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from rasterio.io import DatasetReader
 
-from geoseg.errors import SceneError
+from geoseg.errors import GeosegError, SceneError
 from geoseg.raster.env import GDAL_ERRORS, gdal_address, gdal_env, tidy_message
 from geoseg.redact import shown_address
 
@@ -36,15 +38,19 @@ _PLAIN_DRIVERS: Final = (
     "GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "PNG", "JPEG", "BMP",
 )  # fmt: skip
 _SYSTEMS: Final = {"/vsicurl/": "", "/vsis3/": "s3://", "/vsigs/": "gs://", "/vsiaz/": "az://"}
-_BESIDE: Final = (".msk", ".ovr", ".aux.xml")
+# Files beside a raster that GDAL opens as rasters of their own, of any format.
+_BESIDE: Final = (".msk", ".ovr", ".aux")
 # URLs and connection strings of GDAL's drivers, and documents in place of a name.
 _SPECIAL: Final = re.compile(r"[A-Za-z][\w+.-]+:|\s*[<{\[]")
 _VRT: Final = b"<VRTDataset"
-# GDAL looks for it in the first kilobyte.
-_HEAD_BYTES: Final = 4096
+# Behind the first kilobyte, GDAL does not see it and takes the file for something else.
+_HEAD_BYTES: Final = 1024
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _DEEPEST: Final = 8
 _MOST_NAMES: Final = 200_000
+_HARMLESS_OPTIONS: Final = frozenset({"overview_level", "num_threads"})
+# What GDAL takes the name of a file from, wherever it stands in a raster's metadata.
+_NAME_KEYS: Final = frozenset({"x_dataset", "y_dataset", "overview_file"})
 _HINT: Final = "With --allow-root a scene is a TIFF, JPEG 2000, PNG, JPEG, BMP or VRT of them."
 
 
@@ -53,6 +59,8 @@ class _Search:
     check: Callable[[str], None]
     read_text: Callable[[str], str] | None
     found: dict[str, None] = field(default_factory=dict)
+    folders: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Names in each folder by their lower case: a VRT has thousands of sources in one."""
 
 
 def source_names(
@@ -96,7 +104,9 @@ def _look_at(search: _Search, address: str, depth: int) -> None:
         raise SceneError(msg)
     search.check(name if is_local else address)
     search.found[name] = None
-    text = _local_vrt(search, name) if is_local else _remote_vrt(search, address, name)
+    text = _local_vrt(name) if is_local else _remote_vrt(search, address, name)
+    for other in _local_beside(search, name) if is_local else _remote_beside(search, address):
+        _look_at(search, other, depth + 1)
     if text is None:
         return
     # GDAL sees relative names from where the link to a VRT leads.
@@ -114,8 +124,8 @@ def _as_url(address: str) -> str:
     return address
 
 
-def _local_vrt(search: _Search, name: str) -> str | None:
-    """Return the text of a VRT; None for a file with its own pixels, whose sidecars are noted."""
+def _local_vrt(name: str) -> str | None:
+    """Return the text of a VRT; None for a file with its own pixels."""
     if not os.path.isfile(name):  # noqa: PTH113 - False for names that cannot be
         msg = f"there is no file {name}"
         raise SceneError(msg)
@@ -131,15 +141,62 @@ def _local_vrt(search: _Search, name: str) -> str | None:
     if not head.startswith(_PLAIN):
         msg = f"{name} is of a kind that may read other files"
         raise SceneError(msg, hint=_HINT)
-    for ending in _BESIDE:
-        if os.path.lexists(name + ending):
-            search.check(name + ending)
-            search.found[name + ending] = None
     reason = _why_not_plain(name)
     if reason is not None:
         msg = f"cannot read {name}: {reason}"
         raise SceneError(msg, hint=_HINT)
     return None
+
+
+def _local_beside(search: _Search, name: str) -> list[str]:
+    """Return mask and overviews that lie beside a file; notes its other metadata.
+
+    GDAL compares names without regard to case, also where the file system does not.
+    """
+    folder, own = os.path.split(name)
+    names = _names_by_case(search, folder)
+    for other in names.get(f"{own}.aux.xml".lower(), ()):
+        search.check(f"{folder}/{other}")
+        search.found[f"{folder}/{other}"] = None
+    # GDAL seeks "scene.aux", too.
+    wanted = [own + ending for ending in _BESIDE]
+    wanted.append(os.path.splitext(own)[0] + ".aux")  # noqa: PTH122 - names as GDAL cuts them
+    return [f"{folder}/{other}" for one in wanted for other in names.get(one.lower(), ())]
+
+
+def _names_by_case(search: _Search, folder: str) -> dict[str, list[str]]:
+    if folder not in search.folders:
+        found: dict[str, list[str]] = {}
+        try:
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names as they are
+                found.setdefault(name.lower(), []).append(name)
+        except OSError as error:
+            msg = f"cannot look for masks in {folder}: {error.strerror}"
+            raise SceneError(msg) from error
+        search.folders[folder] = found
+    return search.folders[folder]
+
+
+def _remote_beside(search: _Search, address: str) -> list[str]:
+    """Return mask and overviews of a raster on another machine.
+
+    They cannot be listed. One that is no raster with its own pixels is looked for as a text:
+    only a text can name other files here.
+    """
+    found: list[str] = []
+    if address.startswith("/vsi") or urlsplit(address).query or address.endswith(_BESIDE[:2]):
+        return found
+    for other in (address + ending for ending in _BESIDE[:2]):
+        if _why_not_plain(gdal_address(other)) is None:
+            search.check(other)
+            search.found[gdal_address(other)] = None
+            continue
+        with suppress(GeosegError):  # most rasters have none
+            text = search.read_text(other) if search.read_text is not None else ""
+            # Some servers answer with a page to whatever they do not have.
+            if text and not text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+                found.append(other)
+    return found
 
 
 def _remote_vrt(search: _Search, address: str, name: str) -> str | None:
@@ -151,7 +208,7 @@ def _remote_vrt(search: _Search, address: str, name: str) -> str | None:
         msg = f"{shown_address(address)} cannot be looked into: {reason}"
         raise SceneError(msg, hint=_HINT)
     text = search.read_text(address)
-    if _VRT.decode() not in text[:_HEAD_BYTES]:
+    if _VRT not in text.encode()[:_HEAD_BYTES]:
         msg = f"{shown_address(address)} is of a kind that may read other files"
         raise SceneError(msg, hint=_HINT)
     return text
@@ -202,21 +259,40 @@ def _names_in(shown: str, text: str) -> Iterator[tuple[str, bool]]:
     except (ET.ParseError, ValueError) as error:
         msg = f"{shown} is no VRT: {error}"
         raise SceneError(msg) from error
+    # WMS and tile indexes are XML that names other machines, perhaps with a VRT in a comment.
+    top = next((e for e in (root, *root) if isinstance(e.tag, str)), root)
+    if _local(str(top.tag)) != "vrtdataset":
+        msg = f"{shown} is no VRT: it begins with <{str(top.tag)[:40]}>"
+        raise SceneError(msg, hint=_HINT)
     for element in root.iter():
         if isinstance(element.tag, str):
+            _refuse_settings(shown, element)
             yield from _names_of(shown, element)
+
+
+def _refuse_settings(shown: str, element: ET.Element) -> None:
+    """Refuse what changes how names are understood, and code."""
+    tag = _local(element.tag)
+    settings = {_local(key): value.strip().lower() for key, value in element.items()}
+    if tag == "ooi" and settings.get("key") not in _HARMLESS_OPTIONS:
+        # ROOT_PATH lets the names in a VRT start from another folder.
+        msg = f"{shown} opens a source with the option {settings.get('key')!r}"
+        raise SceneError(msg, hint="Write it anew without it: gdalbuildvrt OUT IN.")
+    told = (element.text or "").strip().lower() if tag == "pixelfunctionlanguage" else "c"
+    if {told, settings.get("pixelfunctionlanguage", "c")} != {"c"}:
+        msg = f"{shown} computes pixels with code of its own"
+        raise SceneError(msg, hint="Turn it into a GeoTIFF first, where its code is trusted.")
 
 
 def _names_of(shown: str, element: ET.Element) -> Iterator[tuple[str, bool]]:
     tag = _local(element.tag)
     attributes = {_local(key): value.strip() for key, value in element.items()}
-    if tag == "pixelfunctionlanguage" and (element.text or "").strip().lower() != "c":
-        msg = f"{shown} computes pixels with code of its own"
-        raise SceneError(msg, hint="Turn it into a GeoTIFF first, where its code is trusted.")
     yield from ((v, False) for k, v in attributes.items() if _is_name(k) and v)
     key = attributes.get("name", attributes.get("key", ""))
-    is_note = tag == "mdi" and key.lower() not in {"x_dataset", "y_dataset"}
-    if is_note or not (_is_name(tag) or _is_name(key)) or tag == "vrtdataset":
+    # GDAL takes the key of metadata from the first attribute, whatever its name.
+    names_file = tag == "mdi" and any(v.lower() in _NAME_KEYS for v in attributes.values())
+    is_note = tag == "mdi" and not names_file
+    if is_note or not (names_file or _is_name(tag) or _is_name(key)) or tag == "vrtdataset":
         return
     relative = attributes.get("relativetovrt", "0")
     if len(element) or relative not in {"0", "1"}:

@@ -82,8 +82,10 @@ class _Listed:
     """Those to map."""
     done_before: int
     failed_before: int
-    strangers: tuple[SceneJob, ...] = ()
+    strangers: tuple[SceneJob, ...]
     """Scenes that are done under their id, but with another address."""
+    stale: tuple[str, ...]
+    """Scenes that changed after they were mapped."""
 
 
 def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> BatchResult:
@@ -137,17 +139,20 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
     return result
 
 
-def retry_options(root: str, cluster: ClusterOptions, given: dict[str, Any]) -> BatchOptions:
+def retry_options(
+    root: str, cluster: ClusterOptions, given: dict[str, Any], *, postgis: str | None = None
+) -> BatchOptions:
     """Return what a batch was asked for the last time, with its failed scenes to be tried again.
 
     Its record lies where others may write. So it says which scenes and with what options, but
     not where to compute, which may run a prologue of somebody's, nor what files to write
-    elsewhere, nor what is allowed.
+    elsewhere, nor what is allowed, nor a database, which would be told this user's password.
 
     Args:
         root: Its root.
         cluster: Where to compute.
         given: Fields of ``BatchOptions`` that hold this time.
+        postgis: The database that the batch writes to, if it does.
 
     Raises:
         OptionError: There is no batch, or its record does not hold all that it was asked for.
@@ -156,10 +161,15 @@ def retry_options(root: str, cluster: ClusterOptions, given: dict[str, Any]) -> 
     if found is None:
         msg = f"{shown_address(root)} holds no batch"
         raise OptionError(msg, hint="Name what was --out of a 'geoseg batch' command.")
+    if found.scene.postgis is not None and postgis is None:
+        msg = f"the batch of {shown_address(root)} writes to a database, expected --postgis"
+        raise OptionError(
+            msg, hint="Give its address again: others may have written the one in the record."
+        )
     return BatchOptions(
         sources=found.sources,
         out=root,
-        scene=found.scene,
+        scene=replace(found.scene, postgis=postgis),
         asset=found.asset,
         cluster=cluster,
         retry_failed=True,
@@ -235,14 +245,19 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
     to_do: list[SceneJob] = []
     strangers: list[SceneJob] = []
     counts = {"done": 0, "failed": 0}
+    stale: list[str] = []
     for job in jobs:
         outcome = book.ledger.get(job.scene_id)
         if job.scene_id in finished and _is_done(outcome, options):
             counts["done"] += 1
             if outcome is None:
-                book.ledger.put(recorded_outcome(root, job))
+                outcome = recorded_outcome(root, job)
+                book.ledger.put(outcome)
             elif outcome.scene != shown_address(job.address):
                 strangers.append(job)
+            mapped = moment_of(outcome.at)
+            if job.changed is not None and mapped is not None and job.changed > mapped:
+                stale.append(job.scene_id)
         elif outcome is not None and _is_given_up(outcome, job, options):
             counts["failed"] += 1
         else:
@@ -253,6 +268,7 @@ def _listed(root: Root, book: Book, options: BatchOptions, manifest: Manifest) -
         done_before=counts["done"],
         failed_before=counts["failed"],
         strangers=tuple(strangers),
+        stale=tuple(stale),
     )
 
 
@@ -281,7 +297,7 @@ def _announce(
     listed: _Listed,
     progress: Progress,
 ) -> None:
-    for message in manifest.warnings:
+    for message in (*manifest.warnings, *_stale_text(listed.stale)):
         progress(Warned(message=message))
     if listed.strangers:
         # Perhaps the archive moved, perhaps somebody gave an id twice: only a person knows.
@@ -303,6 +319,14 @@ def _announce(
             scheduler=options.cluster.scheduler,
         )
     )
+
+
+def _stale_text(stale: tuple[str, ...]) -> Iterator[str]:
+    if stale:
+        yield (
+            f"changed since they were mapped: {len(stale)} scenes, {stale[0]} among them; their "
+            "maps stay, --overwrite replaces them"
+        )
 
 
 def _map(

@@ -211,7 +211,7 @@ def batch_status(
     activity: Activity = "idle"
     if silent_s is not None:
         activity = "working" if silent_s < SILENT_AFTER_S else "silent"
-    scenes = _scenes(known, progress, activity)
+    scenes = _scenes(known, activity)
     is_fast = activity == "working" and progress is not None and progress.elapsed_s > 0
     return BatchStatus(
         address=address,
@@ -221,7 +221,7 @@ def batch_status(
         session=session,
         progress=progress,
         scenes=scenes,
-        blocks_done=sum(o.blocks_done for o in known),
+        blocks_done=_blocks_done(known, progress if activity == "working" else None),
         blocks=sum(o.blocks for o in known),
         mpx_per_s=progress.px_done / 1e6 / progress.elapsed_s if is_fast and progress else None,
         left_s=_left_s(known, scenes["waiting"], progress) if is_fast and progress else None,
@@ -240,20 +240,27 @@ def _silent_s(session: Session | None, progress: Progress | None, at: str) -> fl
     return max((now - heard).total_seconds(), 0.0) if heard else float(SILENT_AFTER_S)
 
 
-def _scenes(
-    known: list[SceneOutcome],
-    progress: Progress | None,
-    activity: Activity,
-) -> dict[SceneState, int]:
+def _scenes(known: list[SceneOutcome], activity: Activity) -> dict[SceneState, int]:
+    # The ledger holds every scene that was asked for. The sign of life, written at another
+    # moment, would count some of them twice.
     found = count_states(known)
-    if progress is not None and activity == "working":
-        # Scenes that nobody has touched need not be in the ledger. Of the others it knows more:
-        # the sign of life is some seconds older, and a scene would count as running and done.
-        found["waiting"] += max(sum(progress.scenes.values()) - len(known), 0)
     if activity != "working":  # a dead client's scenes do not run, they wait
         found["waiting"] += found["running"]
         found["running"] = 0
     return found
+
+
+def _blocks_done(known: list[SceneOutcome], progress: Progress | None) -> int:
+    """Return the blocks that are done.
+
+    The ledger learns of them when a scene ends; of those at work, the sign of life tells.
+    """
+    told = sum(o.blocks_done for o in known)
+    if progress is None:
+        return told
+    idle = sum(o.blocks - o.blocks_done for o in known if o.state in {"waiting", "failed"})
+    left = idle + max(progress.blocks_known - progress.blocks_done, 0)
+    return max(sum(o.blocks for o in known) - left, told)
 
 
 def _left_s(known: list[SceneOutcome], waiting: int, progress: Progress) -> float | None:

@@ -347,6 +347,14 @@ def _security(options: ClusterOptions) -> Any:  # noqa: ANN401 - a Security, or 
         return None
     from distributed import Security  # noqa: PLC0415 - the same
 
+    for flag, path in (
+        ("--tls-ca", options.tls_ca),
+        ("--tls-cert", options.tls_cert),
+        ("--tls-key", options.tls_key),
+    ):
+        if path is not None and not Path(path).is_file():  # OpenSSL does not tell which
+            msg = f"there is no file {path}, named by {flag}"
+            raise ClusterError(msg, hint="Give the three files of make-certificates.sh.")
     ca, cert, key = str(options.tls_ca), str(options.tls_cert), str(options.tls_key)
     return Security(
         require_encryption=True,

@@ -37,6 +37,7 @@ _SEGMENT_LINES: Final = 500
 """A full segment is about 300 kB: what is rewritten each second while scenes finish."""
 _INTERVAL_S: Final = 1.0
 _LOOKS: Final = 5
+# A name leads to the scene's folder; whoever writes the ledger must not choose another one.
 _UNREADABLE: Final = "\0"
 _TEXTS: Final = ("scene_id", "scene", "at")
 _OPTIONAL_TEXTS: Final = ("reason", "hint", "acquired")

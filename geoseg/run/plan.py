@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from geoseg.errors import OptionError
+from geoseg.errors import OptionError, SceneError
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
 from geoseg.grid.window import Window, ceil_div, round_up
@@ -33,6 +33,7 @@ from geoseg.version import __version__
 __all__ = ["RunPlan", "make_plan"]
 
 _BLOCK_PX: Final = 2048
+_MOST_BLOCKS: Final = 2_000_000
 _SMALL_SCENE_PX: Final = 4_000_000
 _SMALL_CORE_PX: Final = 512
 
@@ -227,6 +228,7 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
     workers = options.workers or setting.workers
     tiling = _tiling(options, card, scale, setting.core_px, workers)
+    _refuse_endless(scene, tiling)
     if stitch == "crop" and tiling.halo_px < card.halo_px:
         warnings.append(
             f"halo of {tiling.halo_px} px is below the {card.halo_px} px measured for model "
@@ -270,6 +272,19 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     targets = plan.polygon_targets(plan.out)
     check_polygons(grid=scene.grid.subgrid(output), targets=targets, outlines=plan.outlines)
     return plan
+
+
+def _refuse_endless(scene: Scene, tiling: Tiling) -> None:
+    """Refuse a scene whose list of blocks alone would fill the memory.
+
+    A VRT of a few hundred bytes can claim any size.
+    """
+    if tiling.n_blocks > _MOST_BLOCKS:
+        msg = (
+            f"{scene.label} has {scene.grid.width} x {scene.grid.height} px, which are "
+            f"{tiling.n_blocks:,} blocks, expected at most {_MOST_BLOCKS:,}"
+        )
+        raise SceneError(msg, hint="Map it in parts: gdal_translate -of VRT -srcwin ... IN OUT.")
 
 
 def _setting(

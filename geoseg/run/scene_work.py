@@ -189,8 +189,9 @@ class SceneWork:
             self.is_kept = True
             return ()
         self._held.enter_context(self.home.locked())
-        overwrite = self.job.options.overwrite
-        plan = found.plan.with_layout(self.home.open(found.key, discard=overwrite))
+        # The root's settings are the same from night to night. Pieces of others are those of an
+        # input that was replaced, or of another geoseg: nobody will continue them.
+        plan = found.plan.with_layout(self.home.open(found.key, discard=True))
         blocks = plan.blocks()
         self._plan = replace(plan, warnings=())
         self._todo.extend(

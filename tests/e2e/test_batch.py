@@ -384,7 +384,10 @@ def test_only_new_scenes(batch: Batch) -> None:
     third = batch(folder, "--since", "last", "--json")
     assert third.of("batch_ready")[0]["to_do"] == 1
     assert batch.states()["newest.tif"] == "done"
-    assert new.is_file()
+    small_scene(new, 3, (64, 64))
+    fourth = batch(folder, "--since", "last", "--json")
+    assert fourth.of("batch_ready")[0]["to_do"] == 0  # results are replaced on demand only
+    assert "changed since they were mapped: 1 scenes, new" in fourth.of("warning")[0]["message"]
 
 
 def test_other_settings_are_refused_and_overwrite_replaces(

@@ -76,7 +76,7 @@ def test_killed_again_and_again_and_resumed(
     assert not (tmp_path / "out" / ".geoseg").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_politely(
     tmp_path: Path, scene: Path, tiny_model: Path, start: Start, geoseg: Geoseg,
     expected: dict[str, str], number: signal.Signals,

@@ -189,6 +189,17 @@ def test_a_missing_file_with_a_colon_in_its_name(tmp_path: Path) -> None:
     refused(str(tmp_path / "12:30.tif"))
 
 
+def test_a_pipe_is_refused_before_gdal_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tif")
+    assert "is a pipe or device" in str(refused(tmp_path / "a.tif"))
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tif"))
+    path.write_bytes(b"II*\0")
+    assert "is not UTF-8" in str(refused(path))
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "a.tif").touch()
     assert "0 bytes" in str(refused(tmp_path / "a.tif"))

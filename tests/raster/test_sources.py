@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from rasterio.vrt import WarpedVRT
 from geoseg.errors import SceneError
 from geoseg.raster.sources import source_names
 from geoseg.run.allowed import allowed_roots
+from geoseg.run.documents import Documents
 from tests.raster.servers import file_server
 from tests.scenes import write_scene
 
@@ -177,6 +177,59 @@ def test_other_documents_that_gdal_opens_are_refused(tmp_path: Path, text: str) 
         source_names(str(path))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<GDAL_WMS><!-- <VRTDataset --><Service name='TMS'/></GDAL_WMS>",
+        "<GDAL_WMS><!--" + " " * 1024 + "<VRTDataset --><Service name='TMS'/></GDAL_WMS>",
+    ],
+)
+def test_a_vrt_in_a_comment_makes_no_vrt(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.vrt"
+    path.write_text(text)
+    with pytest.raises(SceneError, match=r"begins with <GDAL_WMS>|may read other files"):
+        source_names(str(path))
+
+
+def test_an_option_that_moves_the_names_of_a_source_is_refused(scene: Path, outside: Path) -> None:
+    write_scene(scene.with_name("plan.tif"), np.full((1, 8, 8), 7, np.uint8))
+    write_vrt(scene.with_name("inner.vrt"), filename("plan.tif"))
+    option = f'<OpenOptions><OOI key="ROOT_PATH">{outside.parent}</OOI></OpenOptions>'
+    vrt = write_vrt(scene.with_name("x.vrt"), filename("inner.vrt") + option)
+    with rasterio.open(vrt) as dataset:
+        assert dataset.read().max() == 9  # GDAL does follow it
+    with pytest.raises(SceneError, match="option 'root_path'"):
+        source_names(str(vrt))
+
+
+@pytest.mark.parametrize("key", ['key="OVERVIEW_FILE"', 'x="OVERVIEW_FILE" key="note"'])
+def test_overviews_that_a_vrt_names_are_among_its_sources(
+    scene: Path, outside: Path, key: str
+) -> None:
+    note = f'<Metadata domain="OVERVIEWS"><MDI {key}>{outside}</MDI></Metadata>'
+    vrt = write_vrt(scene.with_name("x.vrt"), filename("scene.tif"), before=note)
+    with pytest.raises(SceneError, match="outside the allowed roots"):
+        source_names(str(vrt), check=allowed_roots([str(scene.parent)]).check)
+
+
+@pytest.mark.parametrize("beside", ["scene.tif.msk", "scene.tif.MSK", "scene.tif.ovr", "x.vrt.ovr"])
+def test_a_vrt_beside_a_raster_does_not_reach_outside(
+    scene: Path, outside: Path, beside: str
+) -> None:
+    vrt = write_vrt(scene.with_name("x.vrt"), filename("scene.tif"))
+    write_vrt(scene.with_name(beside), filename(str(outside), 0))
+    with pytest.raises(SceneError, match="outside the allowed roots"):
+        source_names(str(vrt), check=allowed_roots([str(scene.parent)]).check)
+
+
+def test_overviews_and_mask_with_pixels_of_their_own_are_sources(scene: Path) -> None:
+    beside = [f"{scene}.msk", f"{scene}.ovr"]
+    for name in beside:
+        write_scene(Path(name), np.full((1, 4, 4), 255, np.uint8))
+    found = source_names(str(scene), check=allowed_roots([str(scene.parent)]).check)
+    assert found == (str(scene), *beside)
+
+
 @pytest.mark.parametrize("beside", [True, False])
 def test_overviews_elsewhere_are_refused(scene: Path, beside: bool) -> None:
     if beside:
@@ -214,11 +267,7 @@ def test_vrts_in_vrts_in_vrts_have_an_end(scene: Path) -> None:
 
 @pytest.mark.network
 def test_vrts_on_a_server_are_taken_apart_too(tmp_path: Path) -> None:
-    def read(url: str) -> str:
-        with urlopen(url, timeout=10) as response:
-            found: str = response.read().decode()
-            return found
-
+    read = Documents(roots=allowed_roots([])).text
     with file_server(tmp_path) as server:
         write_scene(server.root / "scene.tif", np.full((1, 8, 8), 7, np.uint8))
         write_vrt(server.root / "x.vrt", filename("scene.tif"))
@@ -229,6 +278,10 @@ def test_vrts_on_a_server_are_taken_apart_too(tmp_path: Path) -> None:
         )  # fmt: skip
         with pytest.raises(SceneError, match="cannot be looked into"):
             source_names(url)
+        write_scene(server.root / "masked.tif", np.full((1, 8, 8), 7, np.uint8))
+        write_vrt(server.root / "masked.tif.msk", filename("/etc/passwd", 0))
+        with pytest.raises(SceneError, match=r"there is no file|may read other files"):
+            source_names(f"{server.url}/masked.tif", read_text=read)
         check: Callable[[str], None] = allowed_roots([server.url]).check
         with pytest.raises(SceneError, match="outside the allowed roots"):
             source_names(f"{server.url}/y.vrt", check=check, read_text=read)

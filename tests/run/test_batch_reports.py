@@ -478,7 +478,9 @@ def test_a_scene_that_ended_since_the_last_sign_of_life_counts_once() -> None:
 
 
 def test_speed_and_time_left() -> None:
-    found = status()
+    running = tuple(outcome(n, "running") for n in (10, 11))
+    waiting = tuple(outcome(n, "waiting", blocks=0, blocks_done=0) for n in range(20, 25))
+    found = status((*OUTCOMES, *running, *waiting))
     assert found.mpx_per_s == 2.0
     assert dict(found.scenes) == {"waiting": 8, "running": 0, "done": 3, "failed": 1}
     # 100 blocks of planned scenes, and 8 scenes of 36 blocks, at 2 s each.
@@ -491,6 +493,20 @@ def test_speed_and_time_left() -> None:
     planned = tuple(outcome(n, "waiting", blocks_done=0) for n in range(6))
     asked_for = replace(PROGRESS, scenes={"waiting": 6})
     assert status(planned, progress=asked_for).left_s == pytest.approx(100 * 2)
+
+
+def test_no_scene_counts_twice_where_the_ledger_is_ahead() -> None:
+    progress = replace(PROGRESS, scenes={"waiting": 2, "running": 2})
+    states = ("done", "done", "running", "waiting")
+    found = status(tuple(outcome(n, state) for n, state in enumerate(states)), progress=progress)
+    assert dict(found.scenes) == {"waiting": 1, "running": 1, "done": 2, "failed": 0}
+
+
+def test_blocks_of_scenes_at_work_are_counted() -> None:
+    known = (outcome(1), outcome(2, "running", blocks=100, blocks_done=0))
+    progress = replace(PROGRESS, blocks_known=136, blocks_done=90)
+    found = status(known, progress=progress)
+    assert (found.blocks_done, found.blocks) == (90, 136)
 
 
 def test_names_of_files_do_not_move_the_cursor() -> None:

@@ -300,6 +300,16 @@ def test_tls(guarded: tuple[DaskCluster, Path]) -> None:
         assert collected(fleet, 1)["a"].error is None
 
 
+def test_a_tls_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    there = tmp_path / "there.pem"
+    there.touch()
+    options = ClusterOptions(
+        scheduler="tls://127.0.0.1:9", tls_ca=there, tls_cert=tmp_path / "no.pem", tls_key=there
+    )
+    with pytest.raises(ClusterError, match=r"no\.pem, named by --tls-cert"), connected(options):
+        pass
+
+
 STRANGER = """
 import sys
 from geoseg.errors import ClusterError

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoseg.errors import OutputError, RunInterruptedError
+from geoseg.errors import OutputError, RunInterruptedError, SceneError
 from geoseg.model.predictor import LabelBatch, Pixels
 from geoseg.options import RunOptions
 from geoseg.run import block as block_module
@@ -224,3 +224,18 @@ def test_blocks_that_fail_leave_no_thread_behind(
         run(made)
     left = [t for t in threading.enumerate() if t not in before and "polygons" in t.name]
     assert left == []
+
+
+def test_a_scene_of_more_blocks_than_a_list_can_hold_is_refused_at_once(tmp_path: Path) -> None:
+    side = 2**31 - 1
+    vrt = tmp_path / "endless.vrt"
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{at}"><ColorInterp>{name}</ColorInterp></VRTRasterBand>'
+        for at, name in enumerate(("Red", "Green", "Blue"), 1)
+    )
+    place = "<SRS>EPSG:32632</SRS><GeoTransform>0,1,0,0,0,-1</GeoTransform>"
+    vrt.write_text(
+        f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{place}{bands}</VRTDataset>'
+    )
+    with pytest.raises(SceneError, match="blocks, expected at most"):
+        make_plan(RunOptions(scene=str(vrt), out=tmp_path / "out"))

@@ -12,6 +12,7 @@ import pytest
 
 from geoseg.errors import OptionError
 from geoseg.options import BatchOptions, ClusterOptions, RunOptions
+from geoseg.run.batch import retry_options
 from geoseg.run.job_file import (
     changed_options,
     job_values,
@@ -211,3 +212,13 @@ def test_a_selection_is_the_same_with_a_new_signature() -> None:
     assert selection_digest(one) == selection_digest(replace(other, retries=9, since="last"))
     assert selection_digest(one) != selection_digest(third)
     assert selection_digest(one) != selection_digest(replace(one, asset="visual"))
+
+
+def test_a_retry_takes_no_database_from_the_record(tmp_path: Path) -> None:
+    scene = replace(FULL.scene, postgis="postgresql://other@elsewhere/maps")
+    write_job(PlainRoot(tmp_path), replace(FULL, scene=scene))
+    with pytest.raises(OptionError, match="expected --postgis"):
+        retry_options(str(tmp_path), ClusterOptions(), {})
+    own = "postgresql://me@db/maps"
+    found = retry_options(str(tmp_path), ClusterOptions(), {}, postgis=own)
+    assert (found.scene.postgis, found.out) == (own, str(tmp_path))

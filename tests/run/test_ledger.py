@@ -119,6 +119,8 @@ def test_a_full_segment_is_not_written_again(tmp_path: Path) -> None:
         json.dumps(outcome(9).as_json() | {"of_another_version": 1}),
         json.dumps(outcome(9).as_json() | {"scene_id": ""}),
         json.dumps(outcome(9).as_json() | {"scene_id": 7}),
+        json.dumps(outcome(9).as_json() | {"scene_id": "../9"}),
+        json.dumps(outcome(9).as_json() | {"scene_id": ".batch"}),
         json.dumps(outcome(9).as_json() | {"reason": ["x"]}),
         json.dumps(outcome(9).as_json() | {"blocks": "many"}),
         json.dumps(outcome(9).as_json() | {"blocks": True}),
