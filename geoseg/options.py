@@ -55,6 +55,8 @@ DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
 _LARGEST_BLOCK: Final = 4096
+_LARGEST_HALO_PX: Final = 8192
+_LARGEST_WINDOW_PX: Final = 32_768
 _LARGEST_STRENGTH: Final = 3
 _ROUNDING: Final = 1e-6
 _LEAST_POINTS: Final = 2
@@ -166,8 +168,11 @@ class RunOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
-        if self.halo_px is not None and self.halo_px < 0:
-            msg = f"--halo-px must not be negative, got {self.halo_px}"
+        if self.halo_px is not None and not 0 <= self.halo_px <= _LARGEST_HALO_PX:
+            msg = f"--halo-px must lie between 0 and {_LARGEST_HALO_PX}, got {self.halo_px}"
+            raise OptionError(msg)
+        if self.window_px is not None and self.window_px > _LARGEST_WINDOW_PX:
+            msg = f"--window-px must be at most {_LARGEST_WINDOW_PX}, got {self.window_px}"
             raise OptionError(msg)
         if self.gsd_m is not None and not 0 < self.gsd_m < float("inf"):
             msg = f"--gsd must be a positive number of metres, got {self.gsd_m}"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from geoseg.errors import OutputError, SceneError
+from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.memory import return_freed_pages
 from geoseg.model.registry import find_model
@@ -58,8 +58,6 @@ _ALL: Final = "all"
 _POLYGONS: Final = "polygons"
 _SHARED_FROM_PX: Final = 30_000_000
 """Below, one worker makes all files sooner than several are asked."""
-_MOST_BLOCKS: Final = 2_000_000
-"""A country at half a metre; a header of a few lines may claim a million times as many."""
 _guard: Final = threading.Lock()
 
 
@@ -191,7 +189,6 @@ def plan_scene(
         table=_table_name(job),
     )
     plan = make_plan(options, use_measured=use_measured)
-    _refuse_too_many_blocks(plan)
     found = home.record()
     finished = found is not None and _digest_of(found) == plan.files_digest
     done = dict[BlockIndex, Receipt]()
@@ -215,15 +212,6 @@ def _table_name(job: SceneJob) -> str | None:
     if job.options.postgis is None or job.options.table is not None:
         return job.options.table
     return f"{job.scene_id.replace('.', '_')}_polygons"  # a dot would stand for a schema
-
-
-def _refuse_too_many_blocks(plan: RunPlan) -> None:
-    """Keep one scene's list of blocks from filling the memory of the client of all scenes."""
-    if plan.tiling.n_blocks > _MOST_BLOCKS:
-        msg = (
-            f"{plan.scene.label} has {plan.tiling.n_blocks} blocks, expected at most {_MOST_BLOCKS}"
-        )
-        raise SceneError(msg, hint="Is its size right? Cut it, or give a larger --block-px.")
 
 
 def _digest_of(record: str) -> str | None:

@@ -40,6 +40,7 @@ FULL = BatchOptions(
     cluster=ClusterOptions(
         scheduler="slurm", slurm_config=Path("slurm.toml"), processes=2, threads=4,
         scratch=Path("scratch"), tls_ca=Path("ca"), tls_cert=Path("cert"), tls_key=Path("key"),
+        name="maps",
     ),
     asset="visual", allow_roots=("scenes", "https://host/"), since="last", retries=0,
     max_failures=5, fail_fast=True, retry_failed=True, time_limit_s=3600.0,
