@@ -172,7 +172,7 @@ def test_a_job_ends_before_its_walltime_and_is_replaced(config_of):
     # SLURM counts in minutes; of this one, the workers get three seconds.
     config = config_of(jobs=1, cores=1, walltime="00:01:00", walltime_margin="57s")
     with running(config, 1) as (jobs, client):
-        futures = client.map(work, range(4), pure=False)
+        futures = client.map(work, range(10), pure=False)
         found = []
 
         def take() -> bool:  # as a driver does: a result that stays with its worker goes with it
@@ -182,7 +182,7 @@ def test_a_job_ends_before_its_walltime_and_is_replaced(config_of):
             return not futures
 
         kept_until(jobs, take, 1)
-        assert len(found) == 4
+        assert len(found) == 10
         used = sorted(set(found), key=int)
         assert len(used) >= 2
         state = slurm_says(
