@@ -134,11 +134,13 @@ def campaign(
     hits = number = 0
     while hits < n:
         number += 1
-        done = Round(choice.choice(targets), choice.uniform(0.3, duration_s))
+        done = Round(choice.choice(targets), choice.uniform(0.3, 0.9 * duration_s))
         out = setting.folder / f"round-{number}"
         disturbed(setting, done, out)
         done.differences = differences(setting, out, expected)
         hits += done.hit
+        if not done.hit:  # the machine is quicker by now: later moments would all miss
+            duration_s = min(duration_s, done.seconds)
         print(
             f"{number:3} {done.target:9} after {done.after_s:5.1f} s  "
             f"{'hit' if done.hit else 'missed':6} {done.tries} tries  {done.seconds:5.1f} s  "

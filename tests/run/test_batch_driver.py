@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -127,7 +128,8 @@ def test_every_scene_ends_once_whatever_happens(plan: RunPlan, data: st.DataObje
     poison = data.draw(
         st.dictionaries(st.integers(0, n_scenes - 1), st.sampled_from(STEPS)), label="poison"
     )
-    dice = data.draw(st.randoms(use_true_random=False), "dice")
+    # Not Hypothesis' own dice: how often they are thrown depends on threads and clocks.
+    dice = random.Random(data.draw(st.integers(0, 2**32 - 1), "seed"))
     loss, failure = data.draw(st.tuples(st.floats(0, 0.4), st.floats(0, 0.4)), "rates")
     losses, failures = Counter[Task](), Counter[Task]()
 
