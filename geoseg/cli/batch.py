@@ -16,6 +16,7 @@ from geoseg.cli.options import (
     json_option,
     overwrite_option,
     verbosity_options,
+    with_options,
 )
 from geoseg.cli.scene_options import run_options, scene_options
 from geoseg.errors import BatchInterruptedError
@@ -84,9 +85,7 @@ def _seconds(
 
 def _cluster_options(command: Command) -> Command:
     """Add where the work is done."""
-    for option in reversed(_CLUSTER_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _CLUSTER_OPTIONS)
 
 
 _allow_root_option = click.option(
@@ -144,9 +143,7 @@ _CLUSTER_FIELDS: Final[tuple[str, ...]] = (
 
 def _limit_options(command: Command) -> Command:
     """Add when to try again and when to give up."""
-    for option in reversed(_LIMIT_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _LIMIT_OPTIONS)
 
 
 _LIMIT_OPTIONS = (

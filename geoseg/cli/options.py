@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -15,9 +15,22 @@ from geoseg.errors import GeosegError
 from geoseg.options import DEFAULT_MODEL, DEFAULT_SIMPLIFY, SIMPLIFY_METHODS
 
 __all__ = [
-    "aoi_option", "bands_option", "configure_logging", "device_options", "echo_json",
-    "errors_as_events", "expert_options", "json_option", "model_option", "number_pair",
-    "overwrite_option", "polygon_options", "scene_argument", "split_names", "verbosity_options",
+    "aoi_option",
+    "bands_option",
+    "configure_logging",
+    "device_options",
+    "echo_json",
+    "errors_as_events",
+    "expert_options",
+    "json_option",
+    "model_option",
+    "number_pair",
+    "overwrite_option",
+    "polygon_options",
+    "scene_argument",
+    "split_names",
+    "verbosity_options",
+    "with_options",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -84,11 +97,16 @@ json_option = click.option(
 )
 
 
-def polygon_options(command: Command) -> Command:
-    """Add what decides how a class map becomes polygons, and where else they go."""
-    for option in reversed(_POLYGON_OPTIONS):
+def with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options, or other decorators of commands, in the order of ``--help``."""
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def polygon_options(command: Command) -> Command:
+    """Add what decides how a class map becomes polygons, and where else they go."""
+    return with_options(command, _POLYGON_OPTIONS)
 
 
 _POLYGON_OPTIONS = (

@@ -15,6 +15,7 @@ from geoseg.cli.options import (
     model_option,
     pixel_options,
     polygon_options,
+    with_options,
 )
 from geoseg.options import POLYGON_SUFFIXES, RunOptions
 
@@ -79,9 +80,7 @@ _DECORATORS = (
 
 def scene_options(command: Command) -> Command:
     """Add all that decides how a scene is mapped; ``run_options`` takes the values."""
-    for decorator in reversed(_DECORATORS):
-        command = decorator(command)
-    return command
+    return with_options(command, _DECORATORS)
 
 
 def run_options(

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -397,21 +397,7 @@ def _tell(outcome: SceneOutcome, book: Book, progress: Progress) -> None:
 
 def _tick(counts: Counts, book: Book, progress: Progress) -> None:
     book.tick(counts)
-    progress(
-        ScenesSoFar(
-            done=counts.done,
-            failed=counts.failed,
-            running=counts.active,
-            waiting=counts.waiting,
-            blocks=counts.blocks,
-            blocks_done=counts.blocks_done,
-            px_done=counts.px_done,
-            in_flight=counts.in_flight,
-            workers=counts.workers,
-            threads=counts.threads,
-            elapsed_s=round(book.elapsed_s, 3),
-        )
-    )
+    progress(ScenesSoFar(**asdict(counts), elapsed_s=round(book.elapsed_s, 3)))
 
 
 def _result(root: Root, book: Book, listed: _Listed) -> BatchResult:

@@ -145,7 +145,7 @@ class Book:
             pid=os.getpid(),
             scenes={
                 "waiting": counts.waiting,
-                "running": counts.active,
+                "running": counts.running,
                 "done": counts.done,
                 "failed": counts.failed,
             },

@@ -72,7 +72,7 @@ class Counts:
 
     done: int
     failed: int
-    active: int
+    running: int
     waiting: int
     blocks: int
     """Blocks of the scenes that were planned in this session."""
@@ -370,7 +370,7 @@ class Driver:
         return Counts(
             done=self._done,
             failed=self._failed,
-            active=len(self._active),
+            running=len(self._active),
             waiting=self._waiting,
             blocks=self._blocks,
             blocks_done=self._blocks_done,

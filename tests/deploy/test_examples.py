@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import shlex
 import shutil
@@ -76,13 +77,13 @@ def test_the_command_of_the_cronjob_parses():
 
 
 def test_the_slurm_configuration_is_one():
-    module = pytest.importorskip("geoseg.run.slurm_config", reason="not merged yet")
+    module = importlib.import_module("geoseg.run.slurm_config")
     config = module.read_slurm_config(DEPLOY / "slurm" / "geoseg-slurm.toml")
     assert (config.cores, config.jobs) == (16, 8)
 
 
 def test_commented_keys_of_the_slurm_configuration_are_right_too(tmp_path):
-    module = pytest.importorskip("geoseg.run.slurm_config", reason="not merged yet")
+    module = importlib.import_module("geoseg.run.slurm_config")
     text = (DEPLOY / "slurm" / "geoseg-slurm.toml").read_text(encoding="utf-8")
     path = tmp_path / "all.toml"
     text = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)

@@ -143,9 +143,6 @@ class PaperFleet:
     def look(self, wanted: int) -> bool:
         return self.news.pop(0) if self.news else False
 
-    def wait_for_workers(self, wanted: int) -> None:
-        self.look(wanted)
-
     def submit(self, key: Task, function: Any, args: tuple[Any, ...], *, priority: int = 0) -> None:
         assert key not in self.running, f"{key} is in flight already"
         assert not self.done[key], f"{key} is done already"

@@ -160,7 +160,7 @@ def test_every_scene_ends_once_whatever_happens(plan: RunPlan, data: st.DataObje
             assert told.last(home.scene_id).retries == sum(failures[t] for t in of_scene)
     counts = told.driver.counts
     assert (counts.done, counts.failed) == (n_scenes - len(poison), len(poison))
-    assert (counts.active, counts.waiting, counts.in_flight) == (0, 0, 0)
+    assert (counts.running, counts.waiting, counts.in_flight) == (0, 0, 0)
     assert counts.blocks_done == sum(t.step == "block" for t in fleet.done)
 
 
@@ -197,7 +197,7 @@ def test_of_very_many_scenes_few_are_open_at_a_time(plan: RunPlan) -> None:
     fleet = PaperFleet(plan, threads=1)
     told = Told(fleet, 40)
     most = [0]
-    fleet.watch = lambda _: most.__setitem__(0, max(most[0], told.driver.counts.active))
+    fleet.watch = lambda _: most.__setitem__(0, max(most[0], told.driver.counts.running))
     told.run()
     assert told.driver.counts.done == 40
     assert most[0] <= 2 * AHEAD + 1
@@ -430,5 +430,5 @@ def test_it_says_how_far_it_is(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -
     done = [tick.blocks_done for tick in told.ticks]
     assert done == sorted(done)
     assert all(t.blocks_done <= t.blocks <= 4 * N_BLOCKS for t in told.ticks)
-    assert all(t.done + t.failed + t.active + t.waiting == 4 for t in told.ticks)
+    assert all(t.done + t.failed + t.running + t.waiting == 4 for t in told.ticks)
     assert told.ticks[-1].workers == 1

@@ -228,14 +228,24 @@ def test_values_that_fail_leave_no_job(provider, settings, engine, tmp_path):
             assert value == option.default, option.name
 
 
+def _four_times_the_coast(path):
+    """Sixty-four blocks: whoever cancels after a fifth of them has seconds in hand."""
+    from osgeo import gdal
+
+    small = gdal.Open(str(SAMPLES / "coast.tif"))
+    large = gdal.Translate(str(path), small, width=2048, height=2048)
+    large.SetGeoTransform(small.GetGeoTransform())
+    return str(path)
+
+
 def test_cancelled_in_the_middle_and_repeated(provider, settings, engine, tmp_path, qgis_app):
     import processing
     from qgis.core import QgsProcessingException, QgsProcessingFeedback
 
     settings.set("engine", str(engine))
     parameters = {
-        "SCENE": str(SAMPLES / "coast.tif"), "OUT": str(tmp_path / "out"), "BLOCK_PX": 256,
-        "WINDOW_PX": 384, "WORKERS": 1,
+        "SCENE": _four_times_the_coast(tmp_path / "coast.tif"), "OUT": str(tmp_path / "out"),
+        "BLOCK_PX": 256, "WINDOW_PX": 384, "WORKERS": 1,
     }  # fmt: skip
     feedback = QgsProcessingFeedback()
     feedback.progressChanged.connect(lambda share: feedback.cancel() if share > 20 else None)
