@@ -11,6 +11,7 @@ from geoseg.errors import OptionError
 
 __all__ = [
     "ARCHITECTURES",
+    "DECODERS_OF_STEPS",
     "DEFAULT_MODEL",
     "DEFAULT_SIMPLIFY",
     "DEFAULT_STEPS",
@@ -51,6 +52,8 @@ ARCHITECTURES: Final = (
     "pan", "upernet", "segformer", "dpt", "fcn",
 )  # fmt: skip
 """Networks that can be trained."""
+DECODERS_OF_STEPS: Final = ("unet", "unetplusplus", "manet")
+"""Architectures whose decoder has one step, with channels of its own, for each halving."""
 DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
@@ -440,6 +443,10 @@ class TrainOptions:
     """Architecture, one of :data:`ARCHITECTURES`."""
     encoder: str = "tu-resnet10t"
     """Encoder that smp or timm knows."""
+    encoder_depth: int | None = None
+    """How often the encoder halves the image; default smp's, 4 for the default network."""
+    decoder_channels: tuple[int, ...] | None = None
+    """Channels of the decoder of :data:`DECODERS_OF_STEPS`, from coarse to fine."""
     classes: str | None = None
     """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own."""
     column: str | None = None
@@ -498,9 +505,7 @@ class TrainOptions:
     """Replace an existing model folder."""
 
     def __post_init__(self) -> None:
-        if self.start is not None and (self.arch, self.encoder) != ("unet", "tu-resnet10t"):
-            msg = "--from brings its own network, --arch and --encoder name another"
-            raise OptionError(msg, hint="Leave out either.")
+        self._check_network()
         if self.block_px is not None and (self.block_px % 128 or self.block_px > _LARGEST_BLOCK):
             msg = f"--block-px {self.block_px} is no multiple of 128 up to {_LARGEST_BLOCK}"
             raise OptionError(msg)
@@ -513,9 +518,6 @@ class TrainOptions:
         if not self.data:
             msg = "there is nothing to train on"
             raise OptionError(msg, hint="Give a scene and --labels, a folder, or a list of pairs.")
-        if self.arch not in ARCHITECTURES:
-            msg = f"--arch {self.arch!r} is unknown"
-            raise OptionError(msg, hint=f"Known: {', '.join(ARCHITECTURES)}.")
         for name in ("steps", "batch_size", "chip_px", "threads", "block_px"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -523,6 +525,23 @@ class TrainOptions:
                 raise OptionError(msg)
         self._check_choices()
         self._check_numbers()
+
+    def _check_network(self) -> None:
+        if self.arch not in ARCHITECTURES:
+            msg = f"--arch {self.arch!r} is unknown"
+            raise OptionError(msg, hint=f"Known: {', '.join(ARCHITECTURES)}.")
+        asked = (self.arch, self.encoder, self.encoder_depth, self.decoder_channels)
+        if self.start is not None and asked != ("unet", "tu-resnet10t", None, None):
+            msg = "--from brings its own network, --arch, --encoder, --depth and --decoder another"
+            raise OptionError(msg, hint="Leave out either.")
+        if self.decoder_channels is None:
+            return
+        if self.arch not in DECODERS_OF_STEPS:
+            msg = f"--decoder is for {', '.join(DECODERS_OF_STEPS)}, --arch is {self.arch}"
+            raise OptionError(msg, hint="Leave out --decoder.")
+        if min(self.decoder_channels, default=0) < 1:
+            msg = f"--decoder must be numbers of channels, got {self.decoder_channels}"
+            raise OptionError(msg, hint="For example --decoder 96,64,32,16.")
 
     def _check_choices(self) -> None:
         for name, allowed in (

@@ -46,8 +46,8 @@ def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
         (0.50, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
         (0.25, "train", data.make_synthetic(scenes, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
         (0.10, "train", [data.read_hot_place(hot, place) for place in (1, 2)]),
-        (0.08, "train", data.read_chesapeake(folder / "chesapeake-naip-patches")),
-        (0.04, "train", data.read_north_dakota(folder / "naip-north-dakota")),
+        (0.08, "train", data.read_chesapeake(folder / "chesapeake-naip-patches", "train")),
+        (0.04, "train", data.read_north_dakota(folder / "naip-north-dakota", "train")),
         (0.03, "train", [data.read_massachusetts(folder / "nrcan-aerial-labelled")]),
         (0.0, "validation", [data.read_dubai_tile(dubai, number) for number in (1, 3)]),
     ]
@@ -103,6 +103,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--chip-px", type=int, default=192)
     parser.add_argument("--encoder", default="tu-resnet10t")
     parser.add_argument("--arch", default="unet")
+    parser.add_argument("--depth", type=int, help="how often the encoder halves")
+    parser.add_argument("--decoder", help="channels of the decoder, A,B,...")
     parser.add_argument("--start", help="model folder to go on from, with its network")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--threads", type=int)
@@ -123,10 +125,12 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     listing = write_pairs(given.data, given.out / "pairs", given.scenes)
     model = given.out / "model"
+    channels = tuple(int(n) for n in given.decoder.split(",")) if given.decoder else None
     if not model.exists():
         options = TrainOptions(
             data=(str(listing),), out=model, classes=LEGEND, match=MATCH, gsd_m=GSD_M,
             bands=("red", "green", "blue"), arch=given.arch, encoder=given.encoder,
+            encoder_depth=given.depth, decoder_channels=channels,
             steps=given.steps, minutes=given.minutes, chip_px=given.chip_px, scale=1.6,
             patience=0, seed=given.seed, start=given.start, learning_rate=given.rate,
             threads=given.threads, block_px=512,

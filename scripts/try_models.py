@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from bundled_model.classes import LEGEND, MATCH
+from bundled_model.accuracy import resolved
+from bundled_model.classes import LEGEND, MATCH, NAMES, VEGETATION, WATER
 from train_bundled_model import GSD_M, write_pairs
 
+from geoseg.accuracy.confusion import confusion_matrix, scores
 from geoseg.cores import usable_cores
 from geoseg.model.card import NetworkSpec
 from geoseg.options import TrainOptions
@@ -31,16 +33,21 @@ from geoseg.run.train import crop_plan
 from geoseg.run.train_blocks import prepare_blocks
 from geoseg.run.train_plan import TrainPlan, make_train_plan
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
-from geoseg.training.fit import FitSettings, Fitter
+from geoseg.training.fit import FitSettings, Fitter, predict_blocks
 from geoseg.training.losses import make_loss
 from geoseg.training.network import choose_training_device, fresh_network
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 logger = logging.getLogger("try_models")
 
 NARROW = (("decoder_channels", (96, 64, 32, 16)), ("encoder_depth", 4))
+TEMPERATE = ("wv_", "m_", "massachusetts")
+"""Begins of the names of places that are neither desert nor tropical nor drawn."""
+TOLD = (VEGETATION, WATER)
+"""Classes that the labels of temperate places tell from all others."""
 SIDE_PX = 512
 TIMED = 8
 
@@ -55,34 +62,73 @@ class Trial:
     arguments: tuple[tuple[str, Any], ...] = NARROW
     loss: str = "ce+0.5*dice"
     strength: float = 1.0
-    without: str = ""
-    """Begin of the names of places that are left out."""
+    without: tuple[str, ...] = ()
+    """Begins of the names of places that are left out."""
+    judged_on: tuple[str, ...] = ()
+    """Begins of the names of places left out that are judged too, for ``TOLD``."""
+    gsd_m: float = GSD_M
+    """Pixel size that the network works at; it is judged at this size too."""
+    seed: int = 7
+    """Of crops and weights."""
 
 
 TRIALS = (
     Trial(name="U-Net, ResNet-10-T, narrow decoder (the default)"),
     Trial(name="the same, cross-entropy alone", loss="ce"),
     Trial(name="the same, cross-entropy and Lovász", loss="ce+0.5*lovasz"),
-    Trial(name="the same, without synthetic scenes", without="synthetic"),
+    Trial(name="the same, without synthetic scenes", without=("synthetic",)),
     Trial(name="the same, light and air as they are", strength=0.0),
     Trial(
         name="U-Net, MobileNetV3-small, narrow decoder", encoder="tu-mobilenetv3_small_100",
     ),
     Trial(name="FPN, ResNet-10-T", arch="fpn", arguments=()),
     Trial(name="FCN, ResNet-10-T", arch="fcn", arguments=()),
+    Trial(name="the default with another seed", seed=8),
+    Trial(name="the default at 0.75 m", gsd_m=0.75),
+    Trial(name="the default at 1.5 m", gsd_m=1.5),
+    Trial(
+        name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
+    ),
+    Trial(name="the default, no temperate ground", without=TEMPERATE, judged_on=TEMPERATE),
+    Trial(
+        name="the same, without synthetic scenes either", without=(*TEMPERATE, "synthetic"),
+        judged_on=TEMPERATE,
+    ),
+    Trial(name="U-Net, RegNetX-400MF, narrow decoder", encoder="tu-regnetx_004"),
+    Trial(name="U-Net, EfficientNet-Lite0, narrow decoder", encoder="tu-efficientnet_lite0"),
 )  # fmt: skip
+
+
+Ground = tuple[PreparedBlocks, "NDArray[Any]", CropPlan]
+"""Blocks, the name of each one's place, and how crops are cut from them."""
+
+
+def prepared(listing: Path, out: Path, gsd_m: float) -> tuple[TrainPlan, Ground]:
+    """Return plan and ground at a pixel size."""
+    options = TrainOptions(
+        data=(str(listing),), out=out / "trial", classes=LEGEND, match=MATCH, gsd_m=gsd_m,
+        bands=("red", "green", "blue"), chip_px=192, scale=1.6, block_px=512, seed=7,
+    )  # fmt: skip
+    plan = make_train_plan(options)
+    folder = out / ("ground" if gsd_m == GSD_M else f"ground_{gsd_m:g}")
+    folder.mkdir(exist_ok=True)
+    blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
+    places = json.loads((folder / "blocks.json").read_text())["places"]
+    names = np.array([plan.scenes[place[0]].scene.stem for place in places])
+    crops, _ = crop_plan(plan, blocks)
+    return plan, (blocks, names, crops)
 
 
 def run_trial(
     trial: Trial,
     plan: TrainPlan,
-    ground: tuple[PreparedBlocks, np.ndarray, CropPlan],
+    ground: Ground,
     settings: FitSettings,
 ) -> dict[str, Any]:
     """Train for some batches and look once."""
     blocks, names, crops = ground
     if trial.without:
-        kept = np.array([not name.startswith(trial.without) for name in names])
+        kept = ~begins(names, trial.without)
         blocks = replace(blocks, weight=np.where(kept, blocks.weight, 1e-12))
     crops = replace(crops, variation=replace(crops.variation, strength=trial.strength))
     spec = NetworkSpec(
@@ -95,14 +141,40 @@ def run_trial(
     fitter = Fitter(network, loss, (blocks, anchors, crops), settings, None)
     fitter.run(lambda *_: None, lambda _: None)
     check = fitter.checks[-1]
+    best = fitter.best_network()
+    elsewhere = temperate_iou(best, blocks, begins(names, trial.judged_on), crops, settings)
     return {
         "name": trial.name,
         "mean_iou": round(check.mean_iou, 3),
         "class_iou": [None if v is None else round(v, 3) for v in check.class_iou],
+        "temperate_iou": elsewhere if trial.judged_on else None,
         "mib": round(sum(p.numel() for p in network.parameters()) * 4 / 2**20, 1),
-        "ms_per_mpx": round(milliseconds_per_mpx(fitter.best_network(), settings)),
+        "ms_per_mpx": round(milliseconds_per_mpx(best, settings)),
         "minutes": round(fitter.elapsed_s / 60, 1),
     }
+
+
+def begins(names: NDArray[Any], begins_with: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Tell which names begin with one of some texts."""
+    return np.array([name.startswith(begins_with) for name in names])
+
+
+def temperate_iou(
+    network: nn.Module,
+    blocks: PreparedBlocks,
+    chosen: NDArray[np.bool_],
+    crops: CropPlan,
+    settings: FitSettings,
+) -> list[float | None]:
+    """Return the IoU of the classes of ``TOLD`` on some blocks; None where there is none."""
+    total = np.zeros((len(NAMES), len(NAMES)), np.int64)
+    for block, logits in predict_blocks(network, blocks, np.flatnonzero(chosen), crops, settings):
+        found = logits.argmax(axis=0).astype(np.uint8)
+        truth = resolved(blocks.labels[block], found)
+        known = truth >= 0
+        total += confusion_matrix(found[known].astype(np.intp), truth[known], len(NAMES))
+    ious = [scores(total).classes[label].iou for label in TOLD]
+    return [None if iou is None else round(iou, 3) for iou in ious]
 
 
 def milliseconds_per_mpx(network: nn.Module, settings: FitSettings) -> float:
@@ -132,17 +204,6 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     listing = write_pairs(given.data, given.out / "pairs", given.scenes)
-    options = TrainOptions(
-        data=(str(listing),), out=given.out / "trial", classes=LEGEND, match=MATCH, gsd_m=GSD_M,
-        bands=("red", "green", "blue"), chip_px=192, scale=1.6, block_px=512, seed=7,
-    )  # fmt: skip
-    plan = make_train_plan(options)
-    folder = given.out / "ground"
-    folder.mkdir(exist_ok=True)
-    blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
-    places = json.loads((folder / "blocks.json").read_text())["places"]
-    names = np.array([plan.scenes[place[0]].scene.stem for place in places])
-    crops, _ = crop_plan(plan, blocks)
     device, half = choose_training_device("auto", "auto")
     settings = FitSettings(
         steps=given.steps, batch_size=8, learning_rate=2e-3, weight_decay=0.02,
@@ -155,16 +216,21 @@ def main(arguments: list[str]) -> None:
     ) else set()  # fmt: skip
     for trial in TRIALS:
         if trial.name not in done:
-            found = run_trial(trial, plan, (blocks, names, crops), settings)
+            plan, ground = prepared(listing, given.out, trial.gsd_m)
+            found = run_trial(trial, plan, ground, replace(settings, seed=trial.seed))
             with stored.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
-    logger.info("| trial | mean IoU | by class | weights MiB | ms per Mpx |\n|---|---|---|---|---|")
+    logger.info(
+        "| trial | mean IoU | by class | temperate | weights MiB | ms per Mpx |\n"
+        "|---|---|---|---|---|---|"
+    )
     for line in stored.read_text(encoding="utf-8").splitlines():
         found = json.loads(line)
         ious = " ".join("-" if v is None else f"{v:.2f}" for v in found["class_iou"])
+        elsewhere = " ".join(str(v) for v in found.get("temperate_iou") or ())
         logger.info(
-            "| %s | %.3f | %s | %.1f | %d |",
-            found["name"], found["mean_iou"], ious, found["mib"], found["ms_per_mpx"],
+            "| %s | %.3f | %s | %s | %.1f | %d |",
+            found["name"], found["mean_iou"], ious, elsewhere, found["mib"], found["ms_per_mpx"],
         )  # fmt: skip
 
 

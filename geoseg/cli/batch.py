@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +20,10 @@ from geoseg.cli.options import (
 from geoseg.cli.scene_options import run_options, scene_options
 from geoseg.errors import BatchInterruptedError
 from geoseg.options import BatchOptions, ClusterOptions
+from geoseg.run.moments import span_s
 
 __all__ = ["batch_command", "retry_command"]
 
-_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _EPILOG = """
 \b
 Further commands:
@@ -76,11 +75,14 @@ def _seconds(
     """Read ``90m``, ``7h``, ``3600``; click callback."""
     if value is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip().lower())
-    if found is None or not float(found[1]):
+    try:
+        found = span_s(value if value[-1:].isalpha() else f"{value}s")
+    except ValueError:
+        found = 0.0
+    if not found:
         msg = f"{value!r} is no span of time such as 90m, 7h or 3600"
         raise click.BadParameter(msg)
-    return float(found[1]) * _UNITS_S[found[2]]
+    return found
 
 
 def _cluster_options(command: Command) -> Command:

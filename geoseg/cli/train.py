@@ -54,6 +54,19 @@ def _shares(
     return first, second, third
 
 
+def _channels(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Read ``96,64,32,16``; click callback."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError as error:
+        msg = f"{value!r} is no list of channels such as 96,64,32,16"
+        raise click.BadParameter(msg) from error
+
+
 _DATA = (
     click.option(
         "--labels", multiple=True, metavar="FILE",
@@ -95,6 +108,12 @@ _NETWORK = (
                  help="Architecture."),
     click.option("--encoder", default="tu-resnet10t", show_default=True, metavar="NAME",
                  help="Encoder that smp or timm knows, e.g. resnet34, mit_b0, tu-hrnet_w18."),
+    click.option("--depth", "encoder_depth", type=click.IntRange(3, 5), metavar="N",
+                 help="How often the encoder halves the image. [default: 5; 4 for the default "
+                 "network]"),
+    click.option("--decoder", "decoder_channels", callback=_channels, metavar="A,B,...",
+                 help="Channels of the decoder of a unet, unetplusplus or manet, one for each "
+                 "halving. [default: 256,128,64,32,16; 96,64,32,16 for the default network]"),
 )  # fmt: skip
 _FIT = (
     click.option("--loss", default="ce+0.5*dice", show_default=True, metavar="A+F*B",

@@ -1,10 +1,17 @@
-"""Points in time as a batch's files tell them: ISO 8601, UTC, whole seconds."""
+"""Points in time as a batch's files tell them (ISO 8601, UTC), and spans as people type them."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from typing import Final
 
-__all__ = ["moment_of", "seconds_between", "utc_text"]
+__all__ = ["moment_of", "seconds_between", "span_s", "utc_text"]
+
+_SPAN: Final = re.compile(
+    r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?P<unit>[smhdw])", re.IGNORECASE
+)
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def utc_text(moment: datetime) -> str:
@@ -26,3 +33,16 @@ def seconds_between(earlier: str | None, later: str | None) -> float | None:
     """Return the seconds from one to the other; None where either is not known."""
     first, last = moment_of(earlier), moment_of(later)
     return None if first is None or last is None else (last - first).total_seconds()
+
+
+def span_s(text: str) -> float:
+    """Return the seconds of a span such as ``90s``, ``90m``, ``1.5h``, ``7d`` or ``2w``.
+
+    Raises:
+        ValueError: It is none; a number without a unit is none either.
+    """
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        msg = f"{text!r} is no span of time"
+        raise ValueError(msg)
+    return float(found["number"]) * _UNITS_S[found["unit"].lower()]

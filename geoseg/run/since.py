@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from geoseg.errors import OptionError
+from geoseg.run.moments import span_s
 
 __all__ = ["since_moment"]
-
-_SPAN: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhdw])")
-_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def since_moment(text: str, *, now: datetime, last_start: datetime | None) -> datetime | None:
@@ -44,8 +41,7 @@ def since_moment(text: str, *, now: datetime, last_start: datetime | None) -> da
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    span = _SPAN.fullmatch(text.lower())
-    if span:
-        return now - timedelta(seconds=int(span["count"]) * _UNITS_S[span["unit"]])
+    with suppress(ValueError):
+        return now - timedelta(seconds=span_s(text))
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

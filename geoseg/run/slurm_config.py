@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from geoseg.errors import OptionError
+from geoseg.run.moments import span_s
 
 __all__ = [
     "SPARE_THREADS",
     "SlurmConfig",
     "parse_memory",
-    "parse_span",
     "parse_walltime",
     "read_slurm_config",
 ]
@@ -26,8 +26,6 @@ _WALLTIME: Final = re.compile(
     r":(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)",
     re.ASCII,
 )
-_SPAN: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[smh])", re.ASCII)
-_SPAN_S: Final = {"s": 1, "m": 60, "h": 3600}
 _MEMORY: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>[KMGT]i?B)", re.ASCII)
 _UNITS: Final = ("K", "M", "G", "T")
 _LEAST_BYTES: Final = 256 * 1024**2
@@ -146,16 +144,11 @@ def parse_walltime(text: object) -> int:
     return _positive(seconds)
 
 
-def parse_span(text: object) -> int:
-    """Return the seconds of a span such as ``90s``, ``5m`` or ``1.5h``.
-
-    Raises:
-        ValueError: It is none.
-    """
-    found = _SPAN.fullmatch(_text(text))
-    if found is None:
-        raise _unexpected(text)
-    return round(float(found["number"]) * _SPAN_S[found["unit"]])
+def _whole_span_s(text: object) -> int:
+    try:
+        return round(span_s(_text(text)))
+    except ValueError as error:
+        raise _unexpected(text) from error
 
 
 def parse_memory(text: object) -> int:
@@ -284,7 +277,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[object], Any], str]]] = {
     "walltime": (
         "walltime_s", parse_walltime, "'HH:MM:SS' or 'D-HH:MM:SS', as '12:00:00'",
     ),
-    "walltime_margin": ("walltime_margin_s", parse_span, "a number with s, m or h, as '5m'"),
+    "walltime_margin": ("walltime_margin_s", _whole_span_s, "a number with s, m or h, as '5m'"),
     "cores": ("cores", _positive, _COUNT_TEXT),
     "memory": (
         "memory_bytes", parse_memory, "a size from 256MiB on with its unit, as '8GiB'",

@@ -20,7 +20,7 @@ from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec, require_printable
 from geoseg.model.legend_text import read_legend
 from geoseg.model.registry import find_model
-from geoseg.options import TrainOptions
+from geoseg.options import DECODERS_OF_STEPS, TrainOptions
 from geoseg.raster.read import sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings
@@ -42,6 +42,7 @@ __all__ = ["TrainPlan", "TrainScene", "make_train_plan"]
 _SAME_GSD: Final = 0.05
 _GSD_SPREAD: Final = 2.5
 _LEAST_CLASSES: Final = 2
+_WIDE_DECODER: Final = (256, 128, 64, 32, 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,12 +342,17 @@ def _network(
     arguments: dict[str, Any] = {}
     if options.arch == "dpt":
         arguments["dynamic_img_size"] = True  # else it takes windows of one size only
-    if (
-        options.arch == "unet"
-        and options.encoder == TrainOptions.__dataclass_fields__["encoder"].default
-    ):
+    depth, channels = options.encoder_depth, options.decoder_channels
+    default = TrainOptions.__dataclass_fields__["encoder"].default
+    if (options.arch, options.encoder, depth, channels) == ("unet", default, None, None):
         # Stride 16 and a narrow decoder: half the work, and a halo of 64 px.
-        arguments |= {"encoder_depth": 4, "decoder_channels": (96, 64, 32, 16)}
+        depth, channels = 4, (96, 64, 32, 16)
+    elif options.arch in DECODERS_OF_STEPS and depth is not None and channels is None:
+        channels = _WIDE_DECODER[-depth:]  # smp's own default is for a depth of five
+    if depth is not None:
+        arguments["encoder_depth"] = depth
+    if channels is not None:
+        arguments["decoder_channels"] = channels
     return NetworkSpec(
         architecture=options.arch,
         encoder=options.encoder,

@@ -12,7 +12,6 @@ from geoseg.errors import OptionError
 from geoseg.run.slurm_config import (
     SlurmConfig,
     parse_memory,
-    parse_span,
     parse_walltime,
     read_slurm_config,
 )
@@ -96,6 +95,7 @@ def test_short_jobs_give_up_a_tenth_of_their_time(config_of):
         ("gpus = 2\nprocesses = 4", "'processes' is 4, expected 2, one per GPU"),
         ('walltime_margin = "12h"', "'walltime_margin' is '12h', expected less than 'walltime'"),
         ('walltime_margin = "5"', "'walltime_margin' is '5', expected a number with s, m or h"),
+        ("walltime_margin = 5", "'walltime_margin' is 5, expected a number with s, m or h"),
         ('queue = "a b"', "'queue' is 'a b', expected one word"),
         ('queue = "a"\npartition = "a"', "'queue' and 'partition' are the same"),
         ("interface = 3", "'interface' is 3, expected the name of a network interface"),
@@ -162,14 +162,3 @@ def test_sizes(text, size):
 def test_what_is_no_size(text):
     with pytest.raises(ValueError, match="not expected"):
         parse_memory(text)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400)])
-def test_spans(text, seconds):
-    assert parse_span(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["5", "m", "5 min", "-5m", "5d", 5])
-def test_what_is_no_span(text):
-    with pytest.raises(ValueError, match="not expected"):
-        parse_span(text)

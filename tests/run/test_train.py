@@ -25,6 +25,7 @@ from geoseg.errors import (
     RunInterruptedError,
 )
 from geoseg.model.card import read_card
+from geoseg.model.network import build_network, network_stride_px
 from geoseg.options import EvaluateOptions, RunOptions, TrainOptions
 from geoseg.run.evaluate import evaluate
 from geoseg.run.pipeline import run
@@ -250,6 +251,28 @@ def test_many_bands_of_16_bits_and_a_coarser_model(tmp_path: Path) -> None:
     assert sum(share.px_count for share in result.classes) == classes.size
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"encoder_depth": 4, "decoder_channels": (96, 64, 32, 16)}),
+        ({"encoder": "resnet18"}, {}),
+        ({"encoder": "resnet18", "encoder_depth": 3},
+         {"encoder_depth": 3, "decoder_channels": (64, 32, 16)}),
+        ({"encoder_depth": 4}, {"encoder_depth": 4, "decoder_channels": (128, 64, 32, 16)}),
+        ({"arch": "linknet", "encoder": "resnet18", "encoder_depth": 4}, {"encoder_depth": 4}),
+        ({"encoder_depth": 4, "decoder_channels": (24, 16, 16, 8)},
+         {"encoder_depth": 4, "decoder_channels": (24, 16, 16, 8)}),
+    ],
+)  # fmt: skip
+def test_depth_and_decoder_make_the_network(
+    tmp_path: Path, changes: dict[str, object], expected: dict[str, object]
+) -> None:
+    plan = make_train_plan(_pair(tmp_path, **changes))
+    assert dict(plan.network.arguments) == expected
+    network = build_network(plan.network, 3)
+    assert network_stride_px(network) == 2 ** int(expected.get("encoder_depth", 5))
+
+
 def test_classes_that_overlap_are_judged_one_by_one(tmp_path: Path) -> None:
     """Roofs in all of the bright patches, panels on some of the roofs: every panel is roof."""
     classes = blobs(8)
@@ -407,6 +430,7 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
          MismatchError, "expects 0 to 255"),
         ({"chip_px": 100}, OptionError, "no multiple of the network's stride"),
         ({"encoder": "resnet9000"}, GeosegError, "cannot build unet"),
+        ({"encoder_depth": 3, "decoder_channels": (8, 8)}, GeosegError, "cannot build unet"),
         ({"start": "nothing-there"}, GeosegError, "there is no model"),
         ({"bands": ("9",)}, GeosegError, "no band '9'"),
         ({"device": "cuda:77"}, OptionError, "no device"),
@@ -432,6 +456,9 @@ def test_what_cannot_be_trained_is_one_line(
         ({"bands": ("1", "1")}, "names a band twice"),
         ({"loss": "dice", "class_weights": "balanced"}, "--class-weights weigh"),
         ({"start": "aerial-landcover", "arch": "fpn"}, "brings its own network"),
+        ({"start": "aerial-landcover", "encoder_depth": 4}, "brings its own network"),
+        ({"arch": "fpn", "decoder_channels": (64, 32)}, "--decoder is for unet"),
+        ({"decoder_channels": (64, 0)}, "--decoder must be numbers"),
         ({"split": (float("nan"), 0.5, 0.5)}, "--split"),
         ({"scale": 0.5}, "--scale"),
         ({"strength": 9.0}, "--strength"),

@@ -13,7 +13,7 @@ import rasterio
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from bundled_model.accuracy import building_matrix, summary, write_place
+from bundled_model.accuracy import building_matrix, resolved, summary, write_place
 from bundled_model.classes import (
     BUILDING,
     COUNT,
@@ -28,7 +28,7 @@ from bundled_model.classes import (
     WATER,
     bits,
 )
-from bundled_model.data import Source, read_north_dakota
+from bundled_model.data import Source, read_chesapeake, read_north_dakota
 from bundled_model.publish import place_model
 from train_bundled_model import write_labels
 
@@ -51,6 +51,27 @@ def a_place(gsd_m: float = 1.0) -> Source:
 def test_sets_are_bits() -> None:
     assert bits(BUILDING, ROAD) == 0b101
     assert NOT_BUILDING | EXACT[BUILDING] == 2**COUNT - 1
+
+
+def test_no_place_both_trains_and_tests(tmp_path: Path) -> None:
+    (tmp_path / "patches").mkdir()
+    for number in range(8):
+        layers = np.zeros((1, 29, 4, 4), np.float32)
+        np.savez(tmp_path / "patches" / f"quad-{number}.npz", arr_0=layers)
+    trained, tested = (
+        {source.name for source in read_chesapeake(tmp_path, part)} for part in ("train", "test")
+    )
+    assert len(trained) == 12
+    assert len(tested) == 4
+    assert not trained & tested
+    values = np.arange(934, dtype=np.uint16).astype(np.uint8)[None, None].repeat(4, 0)
+    with rasterio.open(
+        tmp_path / "naip.tif", "w", driver="GTiff", width=934, height=1, count=4, dtype="uint8"
+    ) as target:
+        target.write(values)
+    west, east = (read_north_dakota(tmp_path, part)[0].rgb for part in ("train", "test"))
+    assert np.array_equal(west, values[:3, :, :590])
+    assert np.array_equal(east, values[:3, :, 622:])
 
 
 @pytest.mark.parametrize("gsd_m", [1.0, 0.5])
@@ -79,7 +100,7 @@ def test_near_infrared_tells_plants_and_water(tmp_path: Path) -> None:
         tmp_path / "naip.tif", "w", driver="GTiff", width=3, height=4, count=4, dtype="uint8"
     ) as target:
         target.write(bands)
-    found = read_north_dakota(tmp_path)[0].allowed[0].tolist()
+    found = read_north_dakota(tmp_path, "train")[0].allowed[0].tolist()
     assert found == [EXACT[VEGETATION], EXACT[WATER], bits(BUILDING, LAND, ROAD)]
 
 
@@ -87,6 +108,14 @@ def test_building_matrix_uses_partial_labels() -> None:
     truth = np.array([[EXACT[BUILDING], EXACT[BUILDING], NOT_BUILDING, UNKNOWN]], dtype=np.uint8)
     found = np.array([[BUILDING, LAND, BUILDING, BUILDING]], dtype=np.uint8)
     assert building_matrix(truth, found).tolist() == [[1, 1], [1, 0]]
+
+
+def test_a_class_of_the_set_is_right_and_any_other_is_its_first() -> None:
+    either, none = bits(BUILDING, ROAD), bits(BUILDING, LAND, ROAD)
+    allowed = np.array([[either, either, none, EXACT[WATER], UNKNOWN, EXACT[WATER]]], np.uint8)
+    found = np.array([[ROAD, LAND, VEGETATION, WATER, LAND, 255]], np.uint8)
+    expected = [[ROAD, BUILDING, BUILDING, WATER, -1, WATER]]
+    assert resolved(allowed, found).tolist() == expected
 
 
 def test_summary_of_a_known_matrix_leaves_out_what_does_not_occur() -> None:
