@@ -33,6 +33,7 @@ from geoseg.run.train import train
 from geoseg.run.train_blocks import prepare_blocks
 from geoseg.run.train_labels import label_reader
 from geoseg.run.train_plan import make_train_plan
+from geoseg.training.chips import PreparedBlocks
 
 SIDE = 640
 
@@ -59,7 +60,7 @@ def blobs(seed: int, side: int = SIDE) -> np.ndarray:
 
 def write_scene(
     path: Path, classes: np.ndarray, *, gsd: float = 1.0, count: int = 3, dtype: str = "uint8",
-    x: float = 500_000,
+    x: float = 500_000, crs: str | None = "EPSG:32633",
 ) -> Path:  # fmt: skip
     rng = np.random.default_rng(9)
     bands = [classes * 80 + 70 + rng.normal(0, 12, classes.shape) for _ in range(count)]
@@ -67,17 +68,20 @@ def write_scene(
     values = np.clip(np.stack(bands) * (high / 255), 0, high).astype(dtype)
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
     with rasterio.open(
-        path, "w", **profile, count=count, dtype=dtype, crs="EPSG:32633",
+        path, "w", **profile, count=count, dtype=dtype, crs=crs,
         transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
     ) as target:  # fmt: skip
         target.write(values)
     return path
 
 
-def write_labels(path: Path, classes: np.ndarray, *, gsd: float = 1.0, x: float = 500_000) -> Path:
+def write_labels(
+    path: Path, classes: np.ndarray, *, gsd: float = 1.0, x: float = 500_000,
+    crs: str | None = "EPSG:32633",
+) -> Path:  # fmt: skip
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
     with rasterio.open(
-        path, "w", **profile, count=1, dtype="uint8", crs="EPSG:32633", nodata=255,
+        path, "w", **profile, count=1, dtype="uint8", crs=crs, nodata=255,
         transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
     ) as target:  # fmt: skip
         target.write(classes.astype(np.uint8), 1)
@@ -349,6 +353,54 @@ def test_scenes_on_the_same_ground_go_to_one_part(tmp_path: Path) -> None:
     assert all(len(parts) == 1 for parts in ground.values())
     assert len(ground) < len(stored["places"])
     assert set(blocks.part.tolist()) == {0, 1, 2}
+
+
+def _shares(folder: Path, options: TrainOptions) -> tuple[PreparedBlocks, list[list[int]]]:
+    """Return the prepared ground and the places of its blocks."""
+    folder.mkdir()
+    blocks, _ = prepare_blocks(make_train_plan(options), folder, lambda *_: None)
+    return blocks, json.loads((folder / "blocks.json").read_text())["places"]
+
+
+def test_no_training_pixel_is_near_other_ground_of_the_next_sheet(tmp_path: Path) -> None:
+    classes = blobs(12)
+    for name, x in (("west", 500_000), ("east", 500_640)):
+        write_scene(tmp_path / f"{name}.tif", classes, x=x)
+        write_labels(tmp_path / f"{name}_l.tif", classes, x=x)
+    listing = tmp_path / "pairs.csv"
+    listing.write_text(
+        "image,labels,split\nwest.tif,west_l.tif,train\neast.tif,east_l.tif,validation\n"
+    )
+    blocks, places = _shares(
+        tmp_path / "g", TrainOptions(data=(str(listing),), out=tmp_path / "m", block_px=128)
+    )
+    last = [k for k, (scene, _, col) in enumerate(places) if scene == 0 and col == 4]
+    assert len(last) == 5
+    margin = blocks.margin_px
+    core = blocks.labels[last, margin:-margin, margin:-margin]
+    assert (core[:, :, 96:] == 0).all()
+    assert (core[:, :, :96] != 0).all()
+
+
+def test_one_scene_without_a_crs_hides_no_common_ground(tmp_path: Path) -> None:
+    classes = blobs(12)
+    for name, crs in (("a", "EPSG:32633"), ("b", "EPSG:32633"), ("c", None)):
+        write_scene(tmp_path / f"{name}.tif", classes, crs=crs)
+        write_labels(tmp_path / f"{name}_l.tif", classes, crs=crs)
+    rows = [("a", "a_l", "train"), ("b", "b_l", "test"), ("c", "c_l", "validation")]
+    listing = tmp_path / "pairs.csv"
+
+    def told() -> TrainOptions:
+        lines = (f"{image}.tif,{labels}.tif,{part}" for image, labels, part in rows)
+        listing.write_text("image,labels,split\n" + "\n".join(lines) + "\n")
+        return TrainOptions(data=(str(listing),), out=tmp_path / "m", block_px=128)
+
+    with pytest.raises(OptionError, match="shares ground"):
+        _shares(tmp_path / "g", told())
+    # A scene that is listed twice is the same ground, with a CRS or without.
+    rows = [("a", "a_l", "validation"), ("c", "c_l", "train"), ("c", "c_l", "test")]
+    with pytest.raises(OptionError, match="shares ground"):
+        _shares(tmp_path / "h", told())
 
 
 def test_ground_of_a_stopped_reading_makes_room(
