@@ -526,9 +526,24 @@ def no_vector(folder: Path) -> Path:
     return path
 
 
+def unlabelled(folder: Path) -> Path:
+    path = folder / "unlabelled.gpkg"
+    columns = {"point_id": [1, 2], "reference": [None, " "]}
+    shapes = [Point(*(NORTH_UP @ (k + 0.5, 0.5))) for k in range(2)]
+    geopandas.GeoDataFrame(columns, geometry=shapes, crs=UTM).to_file(path)
+    return path
+
+
+def nowhere(folder: Path) -> Path:
+    path = folder / "nowhere.tif"
+    return class_file(path, np.zeros((120, 144)), names=False, crs=None)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (unlabelled, "none of the 2 shapes in the reference .* has a label in 'reference'"),
+        (nowhere, "has no CRS, so they cannot be aligned"),
         (far_away, "nothing to compare: no pixel has a reference"),
         (mixed, "expected polygons, or points"),
         (unclear, "which column .* holds the class"),
@@ -589,3 +604,12 @@ def test_huge_numbers_of_a_column_are_one_line(
     frame.to_parquet(tmp_path / "l.parquet")
     with pytest.raises(MismatchError, match="'18446744073709551615' in the reference is no class"):
         judged(file, tmp_path / "l.parquet")
+
+
+def test_a_raster_of_other_things_than_classes_is_one_line(tmp_path: Path) -> None:
+    heights = np.arange(120 * 100).reshape(1, 120, 100).astype(np.uint16)
+    write_scene(tmp_path / "heights.tif", heights)
+    with pytest.raises(OptionError, match="12,000 different classes, at most 1,024"):
+        judged(tmp_path / "heights.tif", tmp_path / "heights.tif")
+    with pytest.raises(OptionError, match="12,000 different classes"):
+        draw_sample(SampleOptions(map=str(tmp_path / "heights.tif"), out=tmp_path / "p.gpkg"))
