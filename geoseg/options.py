@@ -569,10 +569,14 @@ class TrainOptions:
             raise OptionError(msg)
         shares_fit = all(0 <= share <= 1 for share in self.split) and self.split[0] > 0
         if not shares_fit or abs(sum(self.split) - 1) > _ROUNDING:
-            msg = f"--split must be three shares that add up to 100, got {self.split}"
+            shares = ",".join(f"{100 * share:g}" for share in self.split)
+            msg = f"--split must be three shares that add up to 100, got {shares}"
             raise OptionError(msg, hint="For example --split 70,15,15.")
-        if self.seed < 0 or self.patience < 0 or self.weight_decay < 0:
-            msg = "--seed, --patience and --weight-decay must not be negative"
+        if self.seed < 0 or self.patience < 0:
+            msg = "--seed and --patience must not be negative"
+            raise OptionError(msg)
+        if not 0 <= self.weight_decay < math.inf:
+            msg = f"--weight-decay must be 0 or a positive number, got {self.weight_decay}"
             raise OptionError(msg)
 
 

@@ -447,6 +447,10 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
         few[10:12, 10:12] = 1 - classes[10, 10]
         write_labels(folder / "few.tif", few)
         write_polygons(folder / "odd.gpkg", classes, ("field", "sky"))
+        frame = geopandas.read_file(folder / "odd.gpkg")
+        frame.assign(**{"class": None}).to_file(folder / "unsaid.gpkg")
+        away = frame.to_crs("EPSG:4326").translate(5)
+        frame.set_geometry(away, crs="EPSG:4326").to_file(folder / "away.gpkg")
         geopandas.GeoDataFrame(
             {"class": ["a"]}, geometry=[shapely.Point(500_010, 5_499_990)], crs="EPSG:32633"
         ).to_file(folder / "points.gpkg")
@@ -471,6 +475,9 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
         ({"labels": "one.tif"}, OptionError, "one class only"),
         ({"labels": "none.tif"}, MismatchError, "no label of"),
         ({"labels": "few.tif"}, OptionError, "too few"),
+        ({"labels": "away.gpkg"}, MismatchError, "no label of .*away.gpkg lies on"),
+        ({"labels": "unsaid.gpkg"}, OptionError, "none of the 171 shapes .* in 'class'"),
+        ({"gsd_m": 0.001}, MismatchError, "pixels of 1 m, the model would have 0.001 m"),
         ({"labels": "points.gpkg"}, OptionError, "found points in the labels"),
         ({"labels": "empty.gpkg"}, OptionError, "found nothing in the labels"),
         ({"labels": "missing.tif"}, GeosegError, "missing.tif"),
@@ -511,7 +518,8 @@ def test_what_cannot_be_trained_is_one_line(
         ({"start": "aerial-landcover", "encoder_depth": 4}, "brings its own network"),
         ({"arch": "fpn", "decoder_channels": (64, 32)}, "--decoder is for unet"),
         ({"decoder_channels": (64, 0)}, "--decoder must be numbers"),
-        ({"split": (float("nan"), 0.5, 0.5)}, "--split"),
+        ({"split": (float("nan"), 0.5, 0.5)}, "--split .* got nan,50,50"),
+        ({"weight_decay": float("nan")}, "--weight-decay"),
         ({"scale": 0.5}, "--scale"),
         ({"strength": 9.0}, "--strength"),
         ({"arch": "gpt"}, "--arch"),
