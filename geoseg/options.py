@@ -58,6 +58,7 @@ DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
 _LARGEST_BLOCK: Final = 4096
+_LARGEST_CHIP_PX: Final = 8192
 _LARGEST_HALO_PX: Final = 8192
 _LARGEST_WINDOW_PX: Final = 32_768
 _LARGEST_STRENGTH: Final = 3
@@ -523,6 +524,9 @@ class TrainOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
+        if self.chip_px > _LARGEST_CHIP_PX:
+            msg = f"--chip-px must be at most {_LARGEST_CHIP_PX}, got {self.chip_px}"
+            raise OptionError(msg)
         self._check_choices()
         self._check_numbers()
 
