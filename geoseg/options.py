@@ -58,6 +58,7 @@ DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
 _LARGEST_BLOCK: Final = 4096
+_LARGEST_BOUNDARY_PX: Final = 32
 _LARGEST_CHIP_PX: Final = 8192
 _LARGEST_HALO_PX: Final = 8192
 _LARGEST_WINDOW_PX: Final = 32_768
@@ -381,6 +382,9 @@ class EvaluateOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
+        if self.boundary_px > _LARGEST_BOUNDARY_PX:
+            msg = f"--boundary-px must be at most {_LARGEST_BOUNDARY_PX}, got {self.boundary_px}"
+            raise OptionError(msg)
         if self.align not in {None, "nearest"}:
             msg = f"--align is {self.align!r}, expected 'nearest'"
             raise OptionError(msg)
@@ -449,7 +453,8 @@ class TrainOptions:
     decoder_channels: tuple[int, ...] | None = None
     """Channels of the decoder of :data:`DECODERS_OF_STEPS`, from coarse to fine."""
     classes: str | None = None
-    """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own."""
+    """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own, or those of
+    ``start``."""
     column: str | None = None
     """Attribute that holds the class in vector labels."""
     match: str | None = None

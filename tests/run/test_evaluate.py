@@ -14,7 +14,7 @@ from affine import Affine
 from shapely.geometry import Point, Polygon, box
 
 from geoseg.accuracy.evaluation import Evaluation
-from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError
+from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError, SceneError
 from geoseg.options import EvaluateOptions, SampleOptions
 from geoseg.run import evaluate as room
 from geoseg.run.evaluate import evaluate
@@ -175,6 +175,15 @@ def test_the_confidence_beside_a_map_is_judged(
     assert (wrong.confidence, wrong.accuracy) == (0.2, 0.0)
     share = right.px_count / (right.px_count + wrong.px_count)
     assert found.expected_error == pytest.approx(0.1 * share + 0.2 * (1 - share))
+    sure[50, 50] = 253
+    write_scene(tmp_path / "photo.tif", sure[None].astype(np.uint8), nodata=255)
+    with pytest.raises(SceneError, match=r"holds the confidence 1\.012, expected 0 to 1"):
+        judged(folder, truth_file, confidence=str(tmp_path / "photo.tif"))
+
+
+def test_a_tolerance_that_takes_hours_is_refused() -> None:
+    with pytest.raises(OptionError, match="--boundary-px must be at most 32, got 33"):
+        EvaluateOptions(maps=("a",), references=("b",), boundary_px=33)
 
 
 def test_several_maps_are_one_evaluation(
