@@ -32,6 +32,7 @@ from geoseg.run.pipeline import run
 from geoseg.run.train import train
 from geoseg.run.train_blocks import prepare_blocks
 from geoseg.run.train_labels import label_reader
+from geoseg.run.train_pairs import find_pairs
 from geoseg.run.train_plan import make_train_plan
 from geoseg.training.chips import PreparedBlocks
 
@@ -233,6 +234,15 @@ def test_a_folder_a_list_and_fine_tuning(trained: Path, tmp_path: Path) -> None:
         rows.writerow(("ground/images/b.tif", "ground/labels/b.tif", "validation", "", "2=field"))
     made = train(TrainOptions(data=(str(tmp_path / "pairs.csv"),), out=tmp_path / "two", **options))
     assert set(made.accuracy) == {"validation"}
+
+
+def test_a_folder_of_photographs_is_found(tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "images/b.JPEG", "images/c.tif", "labels/a.png", "labels/b.gpkg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    pairs = find_pairs(TrainOptions(data=(str(tmp_path),), out=tmp_path / "m"))
+    found = [(Path(pair.image).name, Path(pair.labels).name) for pair in pairs]
+    assert found == [("a.jpg", "a.png"), ("b.JPEG", "b.gpkg")]
 
 
 def test_many_bands_of_16_bits_and_a_coarser_model(tmp_path: Path) -> None:
