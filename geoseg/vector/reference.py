@@ -22,7 +22,7 @@ __all__ = ["VECTOR_SUFFIXES", "ReferenceShapes", "read_reference_shapes", "write
 
 VECTOR_SUFFIXES: Final = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb")
 _USUAL_COLUMNS: Final = (
-    "reference", "class_id", "class_name", "class", "label", "landcover", "category",
+    "reference", "class_id", "class_name", "classname", "class", "label", "landcover", "category",
 )  # fmt: skip
 _POINTS: Final = {"Point", "MultiPoint"}
 _AREAS: Final = {"Polygon", "MultiPolygon"}

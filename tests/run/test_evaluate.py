@@ -496,6 +496,17 @@ def test_areas_only_where_pixels_have_one_size(
         assert pixel_m2 == pytest.approx(111.65 * 111.65 * np.cos(np.radians(79.96)), rel=0.01)
 
 
+def test_training_samples_of_a_gis_name_their_class(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, _ = pair
+    corner = [NORTH_UP @ at for at in ((20, 20), (30, 30))]
+    shape = box(*(f(x) for f in (min, max) for x in zip(*corner, strict=True)))
+    columns = {"Classname": ["land"], "Classvalue": [7], "RED": [1], "Count": [100]}
+    geopandas.GeoDataFrame(columns, geometry=[shape], crs=UTM).to_file(tmp_path / "s.shp")
+    assert judged(map_file, tmp_path / "s.shp").matrix[:, 1].sum() == 100
+
+
 def test_a_polygon_around_the_world_covers_the_map(
     pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
 ) -> None:
