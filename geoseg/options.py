@@ -58,6 +58,8 @@ DEFAULT_STEPS: Final = 1500
 """Batches of a training where neither steps nor minutes are given."""
 _LARGEST_SCALE: Final = 4
 _LARGEST_BLOCK: Final = 4096
+_LARGEST_BOUNDARY_PX: Final = 32
+_LARGEST_CHIP_PX: Final = 8192
 _LARGEST_HALO_PX: Final = 8192
 _LARGEST_WINDOW_PX: Final = 32_768
 _LARGEST_STRENGTH: Final = 3
@@ -380,6 +382,9 @@ class EvaluateOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
+        if self.boundary_px > _LARGEST_BOUNDARY_PX:
+            msg = f"--boundary-px must be at most {_LARGEST_BOUNDARY_PX}, got {self.boundary_px}"
+            raise OptionError(msg)
         if self.align not in {None, "nearest"}:
             msg = f"--align is {self.align!r}, expected 'nearest'"
             raise OptionError(msg)
@@ -448,7 +453,8 @@ class TrainOptions:
     decoder_channels: tuple[int, ...] | None = None
     """Channels of the decoder of :data:`DECODERS_OF_STEPS`, from coarse to fine."""
     classes: str | None = None
-    """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own."""
+    """``id:name:#rrggbb,...``, or a JSON or CSV file; default the labels' own, or those of
+    ``start``."""
     column: str | None = None
     """Attribute that holds the class in vector labels."""
     match: str | None = None
@@ -523,6 +529,9 @@ class TrainOptions:
             if value is not None and value < 1:
                 msg = f"--{name.replace('_', '-')} must be at least 1, got {value}"
                 raise OptionError(msg)
+        if self.chip_px > _LARGEST_CHIP_PX:
+            msg = f"--chip-px must be at most {_LARGEST_CHIP_PX}, got {self.chip_px}"
+            raise OptionError(msg)
         self._check_choices()
         self._check_numbers()
 
@@ -569,10 +578,14 @@ class TrainOptions:
             raise OptionError(msg)
         shares_fit = all(0 <= share <= 1 for share in self.split) and self.split[0] > 0
         if not shares_fit or abs(sum(self.split) - 1) > _ROUNDING:
-            msg = f"--split must be three shares that add up to 100, got {self.split}"
+            shares = ",".join(f"{100 * share:g}" for share in self.split)
+            msg = f"--split must be three shares that add up to 100, got {shares}"
             raise OptionError(msg, hint="For example --split 70,15,15.")
-        if self.seed < 0 or self.patience < 0 or self.weight_decay < 0:
-            msg = "--seed, --patience and --weight-decay must not be negative"
+        if self.seed < 0 or self.patience < 0:
+            msg = "--seed and --patience must not be negative"
+            raise OptionError(msg)
+        if not 0 <= self.weight_decay < math.inf:
+            msg = f"--weight-decay must be 0 or a positive number, got {self.weight_decay}"
             raise OptionError(msg)
 
 

@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassScores", "Scores", "confusion_matrix", "occurring", "places_of", "scores"]
+from geoseg.errors import OptionError
+
+__all__ = [
+    "ClassScores",
+    "Scores",
+    "confusion_matrix",
+    "occurring",
+    "places_of",
+    "require_few",
+    "scores",
+]
 
 _MOST_COUNTED = 1 << 20
+_MOST_CLASSES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,17 @@ def confusion_matrix(
     pairs = mapped.astype(np.int64) * n_classes + reference
     counts: NDArray[np.int64] = np.bincount(pairs, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes)
+
+
+def require_few(n_classes: int) -> None:
+    """Refuse more classes than a table of pairs can hold: heights, say, instead of classes.
+
+    Raises:
+        OptionError: There are too many.
+    """
+    if n_classes > _MOST_CLASSES:
+        msg = f"there are {n_classes:,} different classes, at most {_MOST_CLASSES:,} are taken"
+        raise OptionError(msg, hint="Is it a raster of classes? If so, put some together first.")
 
 
 def occurring(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

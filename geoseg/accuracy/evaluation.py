@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from geoseg.accuracy.boundary import BoundaryCounts
 from geoseg.accuracy.calibration import Calibration, calibration
-from geoseg.accuracy.confusion import Scores, confusion_matrix, occurring, places_of, scores
+from geoseg.accuracy.confusion import (
+    Scores,
+    confusion_matrix,
+    occurring,
+    places_of,
+    require_few,
+    scores,
+)
 from geoseg.accuracy.stratified import (
     Estimate,
     StratifiedAccuracy,
@@ -148,10 +155,15 @@ class Tally:
         reference: NDArray[np.int64],
         confidence: NDArray[np.uint8] | None,
     ) -> None:
-        """Count pixels or points (n,) by their class ids; confidence 0..250, 255 for none."""
+        """Count pixels or points (n,) by their class ids; confidence 0..250, 255 for none.
+
+        Raises:
+            OptionError: There are more classes than a table shows.
+        """
         if not mapped.size:
             return
         ids = np.union1d(occurring(mapped), occurring(reference))
+        require_few(len(ids))
         counts = confusion_matrix(places_of(mapped, ids), places_of(reference, ids), len(ids))
         for i, j in zip(*np.nonzero(counts), strict=True):
             pair = int(ids[i]), int(ids[j])
@@ -191,10 +203,12 @@ class Tally:
             left_out: Points that could not be used.
 
         Raises:
-            OptionError: A class of the maps has fewer than two points.
+            OptionError: A class of the maps has fewer than two points, or there are more
+                classes than a table shows.
         """
         seen = {i for pair in self._pairs for i in pair}
         ids = tuple(sorted(seen | set(names) | set(strata_px or ())))
+        require_few(len(ids))
         matrix = np.zeros((len(ids), len(ids)), np.int64)
         for (mapped, reference), count in self._pairs.items():
             matrix[ids.index(mapped), ids.index(reference)] = count

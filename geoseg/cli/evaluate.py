@@ -71,8 +71,8 @@ Points ('geoseg sample' draws them): accuracy and class areas of the whole map w
     "--confidence", metavar="FILE",
     help="Confidence raster on the map's grid. [default: confidence.tif beside geoseg's map]",
 )  # fmt: skip
-@click.option("--boundary-px", type=click.IntRange(1), default=2, show_default=True, metavar="N",
-              help="How far apart two borders may be to count as one.")  # fmt: skip
+@click.option("--boundary-px", type=click.IntRange(1, 32), default=2, show_default=True,
+              metavar="N", help="How far apart two borders may be to count as one.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an earlier evaluation.")
 @json_option
 @verbosity_options

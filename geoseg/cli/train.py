@@ -83,7 +83,7 @@ _DATA = (
     click.option(
         "--classes", metavar="ID:NAME:COLOUR,...|FILE",
         help='The classes, e.g. "0:field:#d9c9a3,1:wood:#4e8f3a", or a JSON or CSV file. '
-        "[default: the labels' own]",
+        "[default: the labels' own, with --from the model's]",
     ),
     click.option("--align", type=click.Choice(["nearest"]),
                  help="Take the nearest pixel of label rasters on another grid; else refused."),

@@ -133,7 +133,10 @@ def build_network(spec: NetworkSpec, n_bands: int) -> torch.nn.Module:
         # smp lists every encoder that it knows, a page of them.
         what = " ".join(str(error).split())[:_LONGEST_TEXT]
         msg = f"smp cannot build {spec.architecture} with encoder {spec.encoder}: {what}"
-        raise ModelError(msg) from error
+        hint = "Encoders are called as in smp, or tu- and the name in timm."
+        if spec.architecture == "dpt":
+            hint = "dpt takes vision transformers only, e.g. tu-vit_tiny_patch16_224."
+        raise ModelError(msg, hint=hint) from error
     return network.eval()
 
 

@@ -81,22 +81,22 @@ def aligned_reader(
         target: What messages call the owner of ``grid``.
 
     Raises:
-        MismatchError: They have none, and ``resample`` is False.
+        MismatchError: They have none, and ``resample`` is False or a CRS is missing.
     """
     shift = shift_px(raster.scene.grid, grid)
     if shift is not None:
         with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
             yield lambda window: _shifted(reader, raster, shift, window)
         return
+    if raster.scene.grid.crs is None or grid.crs is None:
+        msg = f"{raster.scene.label} or {target} has no CRS, so they cannot be aligned"
+        raise MismatchError(msg, hint="Assign one with gdal_edit -a_srs.")
     if not resample:
         why = _difference(raster, grid)
         msg = f"the pixels of {raster.scene.label} are not those of {target}: {why}"
         raise MismatchError(
             msg, hint="Add --align nearest to take the nearest pixel, or warp it yourself first."
         )
-    if raster.scene.grid.crs is None or grid.crs is None:
-        msg = f"{raster.scene.label} or {target} has no CRS, so they cannot be aligned"
-        raise MismatchError(msg, hint="Assign one with gdal_edit -a_srs.")
     with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
         warped = WarpedVRT(
@@ -113,9 +113,7 @@ def aligned_reader(
 
 def _difference(raster: ClassRaster, grid: PixelGrid) -> str:
     other = raster.scene.grid
-    if (other.crs is None) != (grid.crs is None):
-        return "one of the two has no CRS"
-    if other.crs and other.crs != grid.crs:
+    if other.crs != grid.crs:
         return "it has another CRS"
     step = ~grid.transform @ other.transform
     if max(abs(step.b), abs(step.d)) > _SAME_STEP or step.a < 0 or step.e < 0:

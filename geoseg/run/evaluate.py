@@ -21,7 +21,7 @@ from geoseg.accuracy.evaluation import Evaluation, Tally
 from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
 from geoseg.accuracy.report_page import report_page
 from geoseg.confidence import NO_CONFIDENCE
-from geoseg.errors import MismatchError, OptionError, OutputError
+from geoseg.errors import MismatchError, OptionError, OutputError, SceneError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.options import EvaluateOptions, RunOptions
@@ -311,12 +311,22 @@ def _burnt(shapes: ReferenceShapes, ids: list[int | None], window: Window) -> Cl
 def _confidence(
     raster: ConfidenceRaster | None,
 ) -> Iterator[Callable[[Window], NDArray[np.uint8] | None]]:
-    """Yield a function that reads stored confidences 0..250, 255 where there is none."""
+    """Yield a function that reads stored confidences 0..250, 255 where there is none.
+
+    It raises SceneError at numbers that are no confidence.
+    """
     if raster is None:
         yield lambda _: None
         return
     with SceneReader(raster.scene, (1,), "any", as_stored=True) as reader:
-        yield lambda window: stored_confidence(raster, reader.read(window))[0]
+
+        def read(window: Window) -> NDArray[np.uint8]:
+            found, problem = stored_confidence(raster, reader.read(window))
+            if problem is not None:
+                raise SceneError(problem, hint="Is that the confidence of this map?")
+            return found
+
+        yield read
 
 
 def _add_points(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.allocation import allocate, needed_points, pixel_ranks
+from geoseg.accuracy.confusion import require_few
 from geoseg.errors import OutputError, SceneError
 from geoseg.options import SampleOptions
 from geoseg.raster.class_raster import ClassRaster, open_class_raster
@@ -50,6 +51,7 @@ def draw_sample(options: SampleOptions) -> SampleResult:
     if not counts:
         msg = f"{raster.scene.label} holds no class, only nodata"
         raise SceneError(msg)
+    require_few(len(counts))
     ids = sorted(counts)
     strata_px = np.array([counts[i] for i in ids], np.int64)
     total = options.points or needed_points(

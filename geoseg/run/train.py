@@ -154,6 +154,7 @@ def _trained(
     blocks, counts = prepare_blocks(
         plan, store.pieces, lambda done, all_: progress(GroundRead(blocks_done=done, blocks=all_))
     )
+    _require_ground(plan, blocks)
     for message in _lacking(plan, counts):
         progress(Warned(message=message))
     crops, value_range = crop_plan(plan, blocks)
@@ -190,6 +191,14 @@ def _require_chip(plan: TrainPlan, stride_px: int) -> None:
         below = max(side // stride_px, 2) * stride_px
         msg = f"--chip-px {side} is no multiple of the network's stride of {stride_px} px"
         raise OptionError(msg, hint=f"Use {below} or {below + stride_px}.")
+
+
+def _require_ground(plan: TrainPlan, blocks: PreparedBlocks) -> None:
+    """Refuse crops that would be mostly empty, as there is no ground beyond a block."""
+    side, most = plan.options.chip_px, 2 * blocks.side_px
+    if side > most:
+        msg = f"--chip-px {side} is too large for ground in blocks of {blocks.side_px} px"
+        raise OptionError(msg, hint=f"Use at most {most}, or a larger --block-px.")
 
 
 def _split_event(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyproj
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError
@@ -25,6 +24,7 @@ from geoseg.run.model_pixels import read_model_window
 from geoseg.run.train_labels import ReadLabels, label_reader
 from geoseg.run.train_plan import TrainPlan, TrainScene
 from geoseg.training.chips import PreparedBlocks
+from geoseg.training.ground import foreign_gaps, same_ground
 from geoseg.training.label_sets import class_counts, label_dtype
 from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION, gap_windows, split_blocks
 
@@ -38,8 +38,6 @@ _READ_PX: Final = 2048
 _GAP_PX: Final = 32
 _MOST_BYTES: Final = 12 * 2**30
 _SPARE_BYTES: Final = 2**29
-_SAME_GROUND: Final = 0.02
-"""Part of a block that two scenes may share: grids do not meet to the pixel."""
 _LEAST_BLOCKS: Final = 2
 _FACTS: Final = "blocks.json"
 _ARRAYS: Final = ("pixels", "valid", "labels")
@@ -116,7 +114,10 @@ def _write_blocks(plan: TrainPlan, folder: Path, progress: Callable[[int, int], 
     arrays = _fresh_arrays(plan, folder, len(places), side + 2 * MARGIN_PX)
     counts = _read_ground(plan, places, side, arrays, progress)
     part = _split(plan, places, counts, side)
-    _clear_gaps(plan, gap_windows(places, part, side, min(_GAP_PX, side // 4)), arrays, counts)
+    gap = min(_GAP_PX, side // 4)
+    gaps = gap_windows(places, part, side, gap)
+    gaps += foreign_gaps(*_grids(plan), places, part, side, gap)
+    _clear_gaps(plan, gaps, arrays, counts)
     _require_parts(plan, counts, part, side)
     digest = _digest(arrays)
     for array in arrays.values():
@@ -276,12 +277,17 @@ def _require_room(shapes: dict[str, tuple[tuple[int, ...], Any]], folder: Path) 
         raise OptionError(msg, hint="Train on fewer scenes, or at a larger --gsd.")
 
 
+def _grids(plan: TrainPlan) -> tuple[list[PixelGrid], list[str]]:
+    """Return the model's grid over each scene, and the scene's file."""
+    return [s.labels.grid for s in plan.scenes], [s.scene.label for s in plan.scenes]
+
+
 def _split(
     plan: TrainPlan, places: NDArray[np.int64], counts: NDArray[np.int64], side: int
 ) -> NDArray[np.int8]:
     """Deal the blocks out; those of several scenes that lie on the same ground together."""
     fixed = np.array([plan.scenes[n].pair.part for n in places[:, 0]], np.int8)
-    groups = _same_ground(plan, places, side)
+    groups = same_ground(*_grids(plan), places, side)
     n_groups = int(groups.max()) + 1
     total = np.zeros((n_groups, counts.shape[1]), np.int64)
     np.add.at(total, groups, counts)
@@ -296,48 +302,6 @@ def _split(
         raise OptionError(msg, hint="What tests or chooses must not lie on what is trained on.")
     _require_parts(plan, counts, part, side)
     return part
-
-
-def _same_ground(plan: TrainPlan, places: NDArray[np.int64], side: int) -> NDArray[np.intp]:
-    """Return a number for each block; blocks of two scenes that overlap have the same one."""
-    groups = np.arange(len(places))
-    grids = [scene.labels.grid for scene in plan.scenes]
-    if len(grids) == 1 or any(grid.crs is None for grid in grids):
-        return groups
-    moves = [_mover(grid, grids[0]) for grid in grids]
-    boxes = np.array(
-        [_bounds(grids[n], moves[n], row, col, side) for n, row, col in places.tolist()]
-    )
-    for k in range(len(places)):
-        left, bottom, right, top = boxes[k]
-        wide, tall = _SAME_GROUND * (right - left), _SAME_GROUND * (top - bottom)
-        overlaps = (
-            (places[:, 0] > places[k, 0])
-            & (boxes[:, 0] < right - wide) & (boxes[:, 2] > left + wide)
-            & (boxes[:, 1] < top - tall) & (boxes[:, 3] > bottom + tall)
-        )  # fmt: skip
-        for other in np.flatnonzero(overlaps):
-            groups[groups == groups[other]] = groups[k]
-    found: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1]
-    return found
-
-
-def _mover(grid: PixelGrid, common: PixelGrid) -> pyproj.Transformer | None:
-    """Return what brings coordinates of a grid into the CRS of another; None where it is one."""
-    if grid.crs is None or common.crs is None or grid.crs == common.crs:
-        return None
-    return pyproj.Transformer.from_crs(grid.crs, common.crs, always_xy=True)
-
-
-def _bounds(
-    grid: PixelGrid, move: pyproj.Transformer | None, row: int, col: int, side: int
-) -> tuple[float, float, float, float]:
-    """Return the box of a block: left, bottom, right, top."""
-    window = Window(row * side, col * side, side, side).intersect(grid.window)
-    box = grid.subgrid(window).bounds
-    if move is None:
-        return box.left, box.bottom, box.right, box.top
-    return move.transform_bounds(*box)
 
 
 def _require_parts(

@@ -104,6 +104,8 @@ def open_labels(
         if shapes.points is not None:
             msg = f"found points in the labels {pair.labels}, expected polygons"
             raise OptionError(msg, hint="A point labels one pixel; draw small polygons instead.")
+        if not len(_touching(shapes, grid.window)):
+            raise _nothing_there(pair)
         return LabelSource(
             pair=pair, grid=grid, raster=None, shapes=shapes,
             values=tuple(dict.fromkeys(v for v in shapes.values if v)), fingerprint=fingerprint,
@@ -122,9 +124,13 @@ def open_labels(
             pixels = read(window)
             found.update(occurring(pixels.values[pixels.valid]).tolist())
     if not found:
-        msg = f"no label of {pair.labels} lies on {pair.image}"
-        raise MismatchError(msg, hint="Do they lie in one place? Is all of it nodata?")
+        raise _nothing_there(pair)
     return replace(source, values=tuple(sorted(found)))
+
+
+def _nothing_there(pair: TrainPair) -> MismatchError:
+    msg = f"no label of {pair.labels} lies on {pair.image}"
+    return MismatchError(msg, hint="Do they lie in one place? Is all of it nodata?")
 
 
 def common_legend(sources: list[LabelSource], match: str | None) -> Legend:

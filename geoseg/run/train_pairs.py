@@ -18,6 +18,8 @@ from geoseg.vector.reference import VECTOR_SUFFIXES
 __all__ = ["TrainPair", "find_pairs"]
 
 _RASTERS: Final = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".img")
+_SCENES: Final = (*_RASTERS, ".jpg", ".jpeg")
+"""Lossy compression spoils class numbers, so labels are no JPEG."""
 _LISTS: Final = (".csv", ".json")
 _COLUMNS: Final = ("image", "labels", "split", "weight", "match", "column", "gsd")
 _ENDINGS: Final = ("_labels", "_label", "_mask", "")
@@ -85,7 +87,7 @@ def _in_folder(folder: Path) -> tuple[TrainPair, ...]:
     files = {path.name.lower(): path for path in sorted(beside.iterdir())}
     for image in sorted(images.iterdir()):
         is_labels = not apart and image.stem.lower().endswith(_ENDINGS[:-1])
-        if image.suffix.lower() not in _RASTERS or is_labels:
+        if image.suffix.lower() not in _SCENES or is_labels:
             continue
         labels = _labels_of(image, files, _ENDINGS if apart else _ENDINGS[:-1])
         if labels is not None:

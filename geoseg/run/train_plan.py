@@ -41,6 +41,7 @@ __all__ = ["TrainPlan", "TrainScene", "make_train_plan"]
 
 _SAME_GSD: Final = 0.05
 _GSD_SPREAD: Final = 2.5
+_FARTHEST_GSD: Final = 100.0
 _LEAST_CLASSES: Final = 2
 _WIDE_DECODER: Final = (256, 128, 64, 32, 16)
 
@@ -283,6 +284,9 @@ def _scale(image: Scene, pair: TrainPair, gsd_m: float | None) -> GridScale:
     steps = (1.0, 1.0)
     if gsd_m is not None and sizes is not None:
         wanted = gsd_m / sizes[0], gsd_m / sizes[1]
+        if not all(1 / _FARTHEST_GSD <= step <= _FARTHEST_GSD for step in wanted):
+            msg = f"{image.label} has pixels of {sizes[0]:.3g} m, the model would have {gsd_m:g} m"
+            raise MismatchError(msg, hint="Give a pixel size near the scenes' with --gsd.")
         # As when a scene is mapped: within 5 % it is taken as it is.
         if any(abs(step - 1) > _SAME_GSD for step in wanted):
             steps = wanted

@@ -144,7 +144,7 @@ def _draw(
     rng: np.random.Generator, blocks: PreparedBlocks, anchors: Anchors, plan: CropPlan
 ) -> tuple[Floats, Labels]:
     scale = float(np.exp(rng.uniform(*np.log(plan.scale))))
-    side = max(1, min(round(plan.side_px * scale), 2 * blocks.side_px))
+    side = max(1, round(plan.side_px * scale))
     place, row, col = _anchor(rng, anchors, plan.balance)
     number = anchors.blocks[place]
     top, left = (_start(rng, at, side, blocks.side_px) for at in (row, col))

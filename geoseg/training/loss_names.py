@@ -13,7 +13,7 @@ LOSSES: Final = {
     "ce": "cross-entropy",
     "dice": "Dice, overlap of regions",
     "focal": "cross-entropy that looks at what is hard",
-    "lovasz": "Lovász hinge, the IoU itself",
+    "lovasz": "Lovász-Softmax, the IoU itself",
     "bce": "one yes or no per class, for classes that overlap",
 }
 

@@ -22,7 +22,7 @@ __all__ = ["VECTOR_SUFFIXES", "ReferenceShapes", "read_reference_shapes", "write
 
 VECTOR_SUFFIXES: Final = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb")
 _USUAL_COLUMNS: Final = (
-    "reference", "class_id", "class_name", "class", "label", "landcover", "category",
+    "reference", "class_id", "class_name", "classname", "class", "label", "landcover", "category",
 )  # fmt: skip
 _POINTS: Final = {"Point", "MultiPoint"}
 _AREAS: Final = {"Polygon", "MultiPolygon"}
@@ -62,7 +62,7 @@ def read_reference_shapes(
 
     Raises:
         OptionError: The file cannot be read, holds neither polygons nor points, or both, or
-            the column is not there.
+            the column is not there, or empty.
     """
     import shapely  # noqa: PLC0415
 
@@ -87,8 +87,12 @@ def read_reference_shapes(
         interleaved=False,
     )
     is_points = kinds <= _POINTS
+    values = tuple(_text(value) for value in frame[name])
+    if values and not any(values):
+        msg = f"none of the {len(values)} shapes in the {role} {path} has a label in {name!r}"
+        raise OptionError(msg, hint="Write classes into that column, or name one with --column.")
     return ReferenceShapes(
-        values=tuple(_text(value) for value in frame[name]),
+        values=values,
         geometries=() if is_points else tuple(shapely.geometry.mapping(s) for s in shapes),
         bounds=shapely.bounds(shapes),
         points=shapely.get_coordinates(shapes) if is_points else None,

@@ -46,3 +46,11 @@ def test_a_class_that_the_map_lacks_and_the_reference_has() -> None:
     assert found.overall.value == pytest.approx(0.8)
     # A simple random sample: p (1 - p) / (n - 1).
     assert found.overall.standard_error == pytest.approx((0.8 * 0.2 / 9) ** 0.5)
+
+
+def test_a_stratum_whose_every_pixel_is_a_point_is_certain() -> None:
+    found = stratified_accuracy(np.array([[3, 1], [2, 8]]), np.array([4, 1000]))
+    assert found.users[0] is not None
+    assert (found.users[0].value, found.users[0].standard_error) == (0.75, 0)
+    other = (1000 / 1004) ** 2 * 0.2 * 0.8 / 9
+    assert found.overall.standard_error == pytest.approx(other**0.5)

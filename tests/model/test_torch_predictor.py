@@ -331,6 +331,15 @@ def test_arguments_that_make_no_network_are_one_short_line(arguments: dict[str, 
     assert len(str(caught.value)) < 300
 
 
+def test_what_dpt_takes_is_said() -> None:
+    spec = NetworkSpec(
+        architecture="dpt", encoder="resnet18", arguments=(("dynamic_img_size", True),), n_outputs=2
+    )
+    with pytest.raises(ModelError, match="smp cannot build dpt") as caught:
+        build_network(spec, 3)
+    assert "vision transformers only" in str(caught.value.hint)
+
+
 # What goes wrong on the way ------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from affine import Affine
 from shapely.geometry import Point, Polygon, box
 
 from geoseg.accuracy.evaluation import Evaluation
-from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError
+from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError, SceneError
 from geoseg.options import EvaluateOptions, SampleOptions
 from geoseg.run import evaluate as room
 from geoseg.run.evaluate import evaluate
@@ -175,6 +175,15 @@ def test_the_confidence_beside_a_map_is_judged(
     assert (wrong.confidence, wrong.accuracy) == (0.2, 0.0)
     share = right.px_count / (right.px_count + wrong.px_count)
     assert found.expected_error == pytest.approx(0.1 * share + 0.2 * (1 - share))
+    sure[50, 50] = 253
+    write_scene(tmp_path / "photo.tif", sure[None].astype(np.uint8), nodata=255)
+    with pytest.raises(SceneError, match=r"holds the confidence 1\.012, expected 0 to 1"):
+        judged(folder, truth_file, confidence=str(tmp_path / "photo.tif"))
+
+
+def test_a_tolerance_that_takes_hours_is_refused() -> None:
+    with pytest.raises(OptionError, match="--boundary-px must be at most 32, got 33"):
+        EvaluateOptions(maps=("a",), references=("b",), boundary_px=33)
 
 
 def test_several_maps_are_one_evaluation(
@@ -487,6 +496,17 @@ def test_areas_only_where_pixels_have_one_size(
         assert pixel_m2 == pytest.approx(111.65 * 111.65 * np.cos(np.radians(79.96)), rel=0.01)
 
 
+def test_training_samples_of_a_gis_name_their_class(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, _ = pair
+    corner = [NORTH_UP @ at for at in ((20, 20), (30, 30))]
+    shape = box(*(f(x) for f in (min, max) for x in zip(*corner, strict=True)))
+    columns = {"Classname": ["land"], "Classvalue": [7], "RED": [1], "Count": [100]}
+    geopandas.GeoDataFrame(columns, geometry=[shape], crs=UTM).to_file(tmp_path / "s.shp")
+    assert judged(map_file, tmp_path / "s.shp").matrix[:, 1].sum() == 100
+
+
 def test_a_polygon_around_the_world_covers_the_map(
     pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
 ) -> None:
@@ -526,9 +546,24 @@ def no_vector(folder: Path) -> Path:
     return path
 
 
+def unlabelled(folder: Path) -> Path:
+    path = folder / "unlabelled.gpkg"
+    columns = {"point_id": [1, 2], "reference": [None, " "]}
+    shapes = [Point(*(NORTH_UP @ (k + 0.5, 0.5))) for k in range(2)]
+    geopandas.GeoDataFrame(columns, geometry=shapes, crs=UTM).to_file(path)
+    return path
+
+
+def nowhere(folder: Path) -> Path:
+    path = folder / "nowhere.tif"
+    return class_file(path, np.zeros((120, 144)), names=False, crs=None)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (unlabelled, "none of the 2 shapes in the reference .* has a label in 'reference'"),
+        (nowhere, "has no CRS, so they cannot be aligned"),
         (far_away, "nothing to compare: no pixel has a reference"),
         (mixed, "expected polygons, or points"),
         (unclear, "which column .* holds the class"),
@@ -589,3 +624,12 @@ def test_huge_numbers_of_a_column_are_one_line(
     frame.to_parquet(tmp_path / "l.parquet")
     with pytest.raises(MismatchError, match="'18446744073709551615' in the reference is no class"):
         judged(file, tmp_path / "l.parquet")
+
+
+def test_a_raster_of_other_things_than_classes_is_one_line(tmp_path: Path) -> None:
+    heights = np.arange(120 * 100).reshape(1, 120, 100).astype(np.uint16)
+    write_scene(tmp_path / "heights.tif", heights)
+    with pytest.raises(OptionError, match="12,000 different classes, at most 1,024"):
+        judged(tmp_path / "heights.tif", tmp_path / "heights.tif")
+    with pytest.raises(OptionError, match="12,000 different classes"):
+        draw_sample(SampleOptions(map=str(tmp_path / "heights.tif"), out=tmp_path / "p.gpkg"))

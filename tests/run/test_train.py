@@ -32,7 +32,9 @@ from geoseg.run.pipeline import run
 from geoseg.run.train import train
 from geoseg.run.train_blocks import prepare_blocks
 from geoseg.run.train_labels import label_reader
+from geoseg.run.train_pairs import find_pairs
 from geoseg.run.train_plan import make_train_plan
+from geoseg.training.chips import PreparedBlocks
 
 SIDE = 640
 
@@ -59,7 +61,7 @@ def blobs(seed: int, side: int = SIDE) -> np.ndarray:
 
 def write_scene(
     path: Path, classes: np.ndarray, *, gsd: float = 1.0, count: int = 3, dtype: str = "uint8",
-    x: float = 500_000,
+    x: float = 500_000, crs: str | None = "EPSG:32633",
 ) -> Path:  # fmt: skip
     rng = np.random.default_rng(9)
     bands = [classes * 80 + 70 + rng.normal(0, 12, classes.shape) for _ in range(count)]
@@ -67,17 +69,20 @@ def write_scene(
     values = np.clip(np.stack(bands) * (high / 255), 0, high).astype(dtype)
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
     with rasterio.open(
-        path, "w", **profile, count=count, dtype=dtype, crs="EPSG:32633",
+        path, "w", **profile, count=count, dtype=dtype, crs=crs,
         transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
     ) as target:  # fmt: skip
         target.write(values)
     return path
 
 
-def write_labels(path: Path, classes: np.ndarray, *, gsd: float = 1.0, x: float = 500_000) -> Path:
+def write_labels(
+    path: Path, classes: np.ndarray, *, gsd: float = 1.0, x: float = 500_000,
+    crs: str | None = "EPSG:32633",
+) -> Path:  # fmt: skip
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1]}
     with rasterio.open(
-        path, "w", **profile, count=1, dtype="uint8", crs="EPSG:32633", nodata=255,
+        path, "w", **profile, count=1, dtype="uint8", crs=crs, nodata=255,
         transform=Affine(gsd, 0, x, 0, -gsd, 5_500_000),
     ) as target:  # fmt: skip
         target.write(classes.astype(np.uint8), 1)
@@ -231,6 +236,15 @@ def test_a_folder_a_list_and_fine_tuning(trained: Path, tmp_path: Path) -> None:
     assert set(made.accuracy) == {"validation"}
 
 
+def test_a_folder_of_photographs_is_found(tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "images/b.JPEG", "images/c.tif", "labels/a.png", "labels/b.gpkg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    pairs = find_pairs(TrainOptions(data=(str(tmp_path),), out=tmp_path / "m"))
+    found = [(Path(pair.image).name, Path(pair.labels).name) for pair in pairs]
+    assert found == [("a.jpg", "a.png"), ("b.JPEG", "b.gpkg")]
+
+
 def test_many_bands_of_16_bits_and_a_coarser_model(tmp_path: Path) -> None:
     classes = blobs(7)
     scene = write_scene(tmp_path / "s.tif", classes, gsd=0.5, count=5, dtype="uint16")
@@ -351,6 +365,54 @@ def test_scenes_on_the_same_ground_go_to_one_part(tmp_path: Path) -> None:
     assert set(blocks.part.tolist()) == {0, 1, 2}
 
 
+def _shares(folder: Path, options: TrainOptions) -> tuple[PreparedBlocks, list[list[int]]]:
+    """Return the prepared ground and the places of its blocks."""
+    folder.mkdir()
+    blocks, _ = prepare_blocks(make_train_plan(options), folder, lambda *_: None)
+    return blocks, json.loads((folder / "blocks.json").read_text())["places"]
+
+
+def test_no_training_pixel_is_near_other_ground_of_the_next_sheet(tmp_path: Path) -> None:
+    classes = blobs(12)
+    for name, x in (("west", 500_000), ("east", 500_640)):
+        write_scene(tmp_path / f"{name}.tif", classes, x=x)
+        write_labels(tmp_path / f"{name}_l.tif", classes, x=x)
+    listing = tmp_path / "pairs.csv"
+    listing.write_text(
+        "image,labels,split\nwest.tif,west_l.tif,train\neast.tif,east_l.tif,validation\n"
+    )
+    blocks, places = _shares(
+        tmp_path / "g", TrainOptions(data=(str(listing),), out=tmp_path / "m", block_px=128)
+    )
+    last = [k for k, (scene, _, col) in enumerate(places) if scene == 0 and col == 4]
+    assert len(last) == 5
+    margin = blocks.margin_px
+    core = blocks.labels[last, margin:-margin, margin:-margin]
+    assert (core[:, :, 96:] == 0).all()
+    assert (core[:, :, :96] != 0).all()
+
+
+def test_one_scene_without_a_crs_hides_no_common_ground(tmp_path: Path) -> None:
+    classes = blobs(12)
+    for name, crs in (("a", "EPSG:32633"), ("b", "EPSG:32633"), ("c", None)):
+        write_scene(tmp_path / f"{name}.tif", classes, crs=crs)
+        write_labels(tmp_path / f"{name}_l.tif", classes, crs=crs)
+    rows = [("a", "a_l", "train"), ("b", "b_l", "test"), ("c", "c_l", "validation")]
+    listing = tmp_path / "pairs.csv"
+
+    def told() -> TrainOptions:
+        lines = (f"{image}.tif,{labels}.tif,{part}" for image, labels, part in rows)
+        listing.write_text("image,labels,split\n" + "\n".join(lines) + "\n")
+        return TrainOptions(data=(str(listing),), out=tmp_path / "m", block_px=128)
+
+    with pytest.raises(OptionError, match="shares ground"):
+        _shares(tmp_path / "g", told())
+    # A scene that is listed twice is the same ground, with a CRS or without.
+    rows = [("a", "a_l", "validation"), ("c", "c_l", "train"), ("c", "c_l", "test")]
+    with pytest.raises(OptionError, match="shares ground"):
+        _shares(tmp_path / "h", told())
+
+
 def test_ground_of_a_stopped_reading_makes_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +457,10 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
         few[10:12, 10:12] = 1 - classes[10, 10]
         write_labels(folder / "few.tif", few)
         write_polygons(folder / "odd.gpkg", classes, ("field", "sky"))
+        frame = geopandas.read_file(folder / "odd.gpkg")
+        frame.assign(**{"class": None}).to_file(folder / "unsaid.gpkg")
+        away = frame.to_crs("EPSG:4326").translate(5)
+        frame.set_geometry(away, crs="EPSG:4326").to_file(folder / "away.gpkg")
         geopandas.GeoDataFrame(
             {"class": ["a"]}, geometry=[shapely.Point(500_010, 5_499_990)], crs="EPSG:32633"
         ).to_file(folder / "points.gpkg")
@@ -419,8 +485,12 @@ def _pair(folder: Path, **changes: object) -> TrainOptions:
         ({"labels": "one.tif"}, OptionError, "one class only"),
         ({"labels": "none.tif"}, MismatchError, "no label of"),
         ({"labels": "few.tif"}, OptionError, "too few"),
+        ({"labels": "away.gpkg"}, MismatchError, "no label of .*away.gpkg lies on"),
+        ({"labels": "unsaid.gpkg"}, OptionError, "none of the 171 shapes .* in 'class'"),
+        ({"gsd_m": 0.001}, MismatchError, "pixels of 1 m, the model would have 0.001 m"),
         ({"labels": "points.gpkg"}, OptionError, "found points in the labels"),
         ({"labels": "empty.gpkg"}, OptionError, "found nothing in the labels"),
+        ({"chip_px": 1024}, OptionError, "--chip-px 1024 is too large for ground in blocks"),
         ({"labels": "missing.tif"}, GeosegError, "missing.tif"),
         ({"labels": ""}, OptionError, "comes without labels"),
         ({"labels": "odd.gpkg", "classes": "0:field:#111111,1:wood:#222222"}, MismatchError,
@@ -459,7 +529,9 @@ def test_what_cannot_be_trained_is_one_line(
         ({"start": "aerial-landcover", "encoder_depth": 4}, "brings its own network"),
         ({"arch": "fpn", "decoder_channels": (64, 32)}, "--decoder is for unet"),
         ({"decoder_channels": (64, 0)}, "--decoder must be numbers"),
-        ({"split": (float("nan"), 0.5, 0.5)}, "--split"),
+        ({"split": (float("nan"), 0.5, 0.5)}, "--split .* got nan,50,50"),
+        ({"weight_decay": float("nan")}, "--weight-decay"),
+        ({"chip_px": 1_000_000}, "--chip-px must be at most"),
         ({"scale": 0.5}, "--scale"),
         ({"strength": 9.0}, "--strength"),
         ({"arch": "gpt"}, "--arch"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,15 @@ def test_labels_lie_on_their_pixels_through_every_crop(scale: float) -> None:
     assert known > 10_000
     # Where a crop is resampled, pixels on borders of patches lie between two classes.
     assert wrong / known < (1e-9 if scale == 1.0 else 0.1)
+
+
+def test_crops_larger_than_a_block_keep_their_scale() -> None:
+    blocks = make_blocks()
+    side, scale = 2 * blocks.side_px, 1.4
+    crops = replace(plan(side=side), scale=(scale, scale))
+    _, labels = draw_batch(blocks, find_anchors(blocks, 3, 0), crops, (1, 0), 2)
+    known = np.count_nonzero(labels) / labels.size
+    assert known == pytest.approx((SIDE / (scale * side)) ** 2, rel=0.02)
 
 
 def test_the_same_numbers_draw_the_same_crops_and_others_do_not() -> None:

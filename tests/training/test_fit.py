@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,15 +58,31 @@ CROPS = CropPlan(
 )  # fmt: skip
 
 
-def make_fitter(folder: Path | None, settings: FitSettings = SETTINGS, loss: str = "ce") -> Fitter:
+def make_fitter(
+    folder: Path | None,
+    settings: FitSettings = SETTINGS,
+    loss: str = "ce",
+    dropout: float = 0.0,
+) -> Fitter:
     torch.manual_seed(0)
     blocks = make_blocks()
     data = (blocks, find_anchors(blocks, 2, 0), CROPS)
-    return Fitter(build_network(SPEC, 2), make_loss(loss, 2), data, settings, folder)
+    network = torch.nn.Sequential(torch.nn.Dropout2d(dropout), build_network(SPEC, 2))
+    return Fitter(network, make_loss(loss, 2), data, settings, folder)
 
 
 def ignore(*_: object) -> None:
     """Take what a fitter tells."""
+
+
+def raise_at(when: int) -> Callable[..., None]:
+    """Return what stops a training after a step."""
+
+    def on_step(step: int, *_: float) -> None:
+        if step == when:
+            raise KeyboardInterrupt
+
+    return on_step
 
 
 def test_one_chip_is_learnt_by_heart(tmp_path: Path) -> None:
@@ -79,24 +96,18 @@ def test_one_chip_is_learnt_by_heart(tmp_path: Path) -> None:
     assert (found[0].argmax(axis=0)[known] == truth[known]).mean() > 0.99
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path, dropout: float) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    straight = make_fitter(whole)
+    straight = make_fitter(whole, dropout=dropout)
     straight.run(ignore, ignore)
-
-    def stop_at(*when: int):
-        def on_step(step: int, *_: float) -> None:
-            if step in when:
-                raise KeyboardInterrupt
-
-        return on_step
 
     for when in (4, 7, 12):
         with pytest.raises(KeyboardInterrupt):
-            make_fitter(parts).run(stop_at(when), ignore)
-    last = make_fitter(parts)
+            make_fitter(parts, dropout=dropout).run(raise_at(when), ignore)
+    last = make_fitter(parts, dropout=dropout)
     assert last.steps_done == 12
     last.run(ignore, ignore)
     assert last.steps_done == straight.steps_done == 16
@@ -106,6 +117,45 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     expected = straight.best_network().state_dict()
     for name, tensor in last.best_network().state_dict().items():
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_stopped_in_the_middle_of_a_step_it_keeps_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = make_fitter(None)
+    straight.run(ignore, ignore)
+
+    def stop(_: Fitter, number: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_fitter(tmp_path).run(raise_at(7), ignore)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_follow", stop)  # the weights have moved, the averages have not
+        with pytest.raises(KeyboardInterrupt):
+            make_fitter(tmp_path).run(ignore, ignore)
+    last = make_fitter(tmp_path)
+    assert last.steps_done == 7
+    last.run(ignore, ignore)
+    expected = straight.best_network().state_dict()
+    for name, tensor in last.best_network().state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_the_kept_weights_follow_those_of_the_steps() -> None:
+    settings = replace(SETTINGS, steps=1, check_steps=1)
+    torch.manual_seed(0)
+    first = build_network(SPEC, 2).state_dict()
+    kept = []
+    for average in (0.0, 0.9):
+        fitter = make_fitter(None, replace(settings, average=average))
+        fitter.run(ignore, ignore)
+        kept.append(fitter.best_network().state_dict())
+    moved, averaged = kept
+    name = "segmentation_head.0.weight"
+    assert not torch.equal(moved[f"1.{name}"], first[name])
+    expected = 0.1 * first[name] + 0.9 * moved[f"1.{name}"]  # at first the average runs faster
+    torch.testing.assert_close(averaged[f"1.{name}"], expected)
 
 
 @pytest.mark.parametrize("look", [5, 10, 16])

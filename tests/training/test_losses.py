@@ -67,6 +67,17 @@ def test_class_weights_equal_torch() -> None:
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_a_set_weighs_the_mean_of_its_classes() -> None:
+    scores = _scores([0.2, 0.3, 0.5]).repeat(1, 1, 1, 2)
+    labels = torch.cat([_sets(0b011), _sets(0b100)], dim=2)
+    found = make_loss("ce", 3, (1.0, 3.0, 0.5))(scores, labels)
+    expected = -(2.0 * np.log(0.5) + 0.5 * np.log(0.5)) / 2.5
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    labels[..., 4:] = 0b010
+    found = make_loss("ce", 3, (1.0, 3.0, 0.5))(scores, labels)
+    assert float(found) == pytest.approx(-(2 * np.log(0.5) + 3 * np.log(0.3)) / 5, rel=1e-5)
+
+
 def test_binary_loss_takes_sets_as_all_of_these() -> None:
     scores = torch.zeros(1, 2, 1, 1)
     scores[0, 0] = 20.0
