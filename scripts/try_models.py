@@ -110,7 +110,7 @@ def prepared(listing: Path, out: Path, gsd_m: float) -> tuple[TrainPlan, Ground]
         bands=("red", "green", "blue"), chip_px=192, scale=1.6, block_px=512, seed=7,
     )  # fmt: skip
     plan = make_train_plan(options)
-    folder = out / ("ground" if gsd_m == GSD_M else f"ground_{gsd_m:g}")
+    folder = out / f"ground_{plan.digest[:12]}"
     folder.mkdir(exist_ok=True)
     blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
     places = json.loads((folder / "blocks.json").read_text())["places"]
