@@ -84,15 +84,15 @@ TRIALS = (
     Trial(name="FPN, ResNet-10-T", arch="fpn", arguments=()),
     Trial(name="FCN, ResNet-10-T", arch="fcn", arguments=()),
     Trial(name="the default with another seed", seed=8),
-    Trial(name="the default at 0.75 m", gsd_m=0.75),
-    Trial(name="the default at 1.5 m", gsd_m=1.5),
-    Trial(
-        name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
-    ),
     Trial(name="the default, no temperate ground", without=TEMPERATE, judged_on=TEMPERATE),
     Trial(
         name="the same, without synthetic scenes either", without=(*TEMPERATE, "synthetic"),
         judged_on=TEMPERATE,
+    ),
+    Trial(name="the default at 0.75 m", gsd_m=0.75),
+    Trial(name="the default at 1.5 m", gsd_m=1.5),
+    Trial(
+        name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
     ),
     Trial(name="U-Net, RegNetX-400MF, narrow decoder", encoder="tu-regnetx_004"),
     Trial(name="U-Net, EfficientNet-Lite0, narrow decoder", encoder="tu-efficientnet_lite0"),
