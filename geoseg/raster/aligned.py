@@ -100,7 +100,8 @@ def aligned_reader(
     with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
         # Where its nodata is to be a value like others, the warper must not know of it either.
-        is_value = source.nodata is not None and raster.scene.nodata[raster.band - 1] is None
+        k = raster.band - 1
+        is_value = source.nodatavals[k] is not None and raster.scene.nodata[k] is None
         warped = WarpedVRT(
             source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
             height=grid.height, resampling=Resampling.nearest,
