@@ -16,6 +16,7 @@
     ├── ScenesFailedError             a batch is over, and some of its scenes failed
     ├── ClusterError                  workers cannot be had, or are not what they should be
     ├── WorkerDiedError               a worker died while it was at a task
+    ├── TaskTimeoutError              a task took longer than --task-timeout
     └── OutOfDeviceMemoryError        the device has no room for the smallest window
 
 A message is one line: what is wrong, what was found, what was expected. What to do
@@ -39,6 +40,7 @@ __all__ = [
     "SceneReadError",
     "ScenesFailedError",
     "StoreError",
+    "TaskTimeoutError",
     "WorkerDiedError",
 ]
 
@@ -114,6 +116,10 @@ class ScenesFailedError(GeosegError):
 
 class WorkerDiedError(GeosegError):
     """A worker died while it was at a task, which may or may not be the cause."""
+
+
+class TaskTimeoutError(GeosegError):
+    """A task of a batch took longer than it may; it may hang for ever, or be just large."""
 
 
 class ClusterError(GeosegError):

@@ -270,6 +270,8 @@ class BatchOptions:
     """Try scenes again that failed in an earlier session."""
     time_limit_s: float | None = None
     """Stop, resumable, after so many seconds."""
+    task_timeout_s: float | None = None
+    """Take a task back that has run for so long; None waits for as long as it takes."""
     metrics: Path | None = None
     """File of counters for Prometheus' text-file collector."""
 
@@ -283,9 +285,12 @@ class BatchOptions:
         if self.max_failures is not None and self.max_failures < 0:
             msg = f"--max-failures must not be negative, got {self.max_failures}"
             raise OptionError(msg)
-        if self.time_limit_s is not None and self.time_limit_s <= 0:
-            msg = f"--time-limit must be positive, got {self.time_limit_s:g} s"
-            raise OptionError(msg)
+        for name in ("time_limit_s", "task_timeout_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                flag = name.removesuffix("_s").replace("_", "-")
+                msg = f"--{flag} must be positive, got {value:g} s"
+                raise OptionError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

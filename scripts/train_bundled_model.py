@@ -4,8 +4,8 @@ Example:
     python scripts/train_bundled_model.py DATA_FOLDER WORK_FOLDER --minutes 60
 
 Every place becomes a GeoTIFF and a raster of sets of classes in WORK_FOLDER/pairs, listed in
-pairs.csv; the training is then one ``geoseg train pairs.csv``, whose flags are printed. Stopped,
-it goes on from where it was.
+pairs_N.csv; the training is then one ``geoseg train`` on that list. Stopped, it goes on from
+where it was.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
 
 def write_pairs(folder: Path, out: Path, scenes: int) -> Path:
     """Write all places as GeoTIFFs and their list; nothing where the list is there."""
-    listing = out / "pairs.csv"
+    listing = out / f"pairs_{scenes}.csv"
     if listing.exists():
         return listing
     out.mkdir(parents=True, exist_ok=True)
@@ -113,10 +113,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def shown_flags(given: argparse.Namespace) -> str:
-    """Return the flags that matter to who repeats it; folders are this machine's business."""
-    shown = {"start": "FIRST"} if given.start else {}
-    shown |= {name: getattr(given, name) for name in ("steps", "minutes", "rate", "seed")}
-    return " ".join(f"--{name} {value}" for name, value in shown.items() if value is not None)
+    """Return the flags that differ from the defaults; folders are this machine's business."""
+    usual = parse(["data", "out"])
+    own = {"data", "out", "bundle", "threads"}
+    told = {name: value for name, value in vars(given).items() if name not in own}
+    shown = {name: value for name, value in told.items() if value != getattr(usual, name)}
+    shown |= {"start": "FIRST"} if given.start else {}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
 
 
 def main(arguments: list[str]) -> None:

@@ -84,15 +84,15 @@ TRIALS = (
     Trial(name="FPN, ResNet-10-T", arch="fpn", arguments=()),
     Trial(name="FCN, ResNet-10-T", arch="fcn", arguments=()),
     Trial(name="the default with another seed", seed=8),
-    Trial(name="the default at 0.75 m", gsd_m=0.75),
-    Trial(name="the default at 1.5 m", gsd_m=1.5),
-    Trial(
-        name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
-    ),
     Trial(name="the default, no temperate ground", without=TEMPERATE, judged_on=TEMPERATE),
     Trial(
         name="the same, without synthetic scenes either", without=(*TEMPERATE, "synthetic"),
         judged_on=TEMPERATE,
+    ),
+    Trial(name="the default at 0.75 m", gsd_m=0.75),
+    Trial(name="the default at 1.5 m", gsd_m=1.5),
+    Trial(
+        name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
     ),
     Trial(name="U-Net, RegNetX-400MF, narrow decoder", encoder="tu-regnetx_004"),
     Trial(name="U-Net, EfficientNet-Lite0, narrow decoder", encoder="tu-efficientnet_lite0"),
@@ -110,7 +110,7 @@ def prepared(listing: Path, out: Path, gsd_m: float) -> tuple[TrainPlan, Ground]
         bands=("red", "green", "blue"), chip_px=192, scale=1.6, block_px=512, seed=7,
     )  # fmt: skip
     plan = make_train_plan(options)
-    folder = out / ("ground" if gsd_m == GSD_M else f"ground_{gsd_m:g}")
+    folder = out / f"ground_{plan.digest[:12]}"
     folder.mkdir(exist_ok=True)
     blocks, _ = prepare_blocks(plan, folder, lambda *_: None)
     places = json.loads((folder / "blocks.json").read_text())["places"]

@@ -19,7 +19,7 @@ from airflow.sdk import DAG
 SOURCES = "/srv/imagery/incoming"
 MAPS = "/srv/maps"
 MAP = f"""
-geoseg batch {SOURCES} --out {MAPS} --since last --time-limit 3h --json
+geoseg batch {SOURCES} --out {MAPS} --since last --time-limit 3h --task-timeout 1h --json
 code=$?
 [ $code -eq 3 ] && exit 0    # the next task is about these scenes
 exit $code

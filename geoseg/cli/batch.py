@@ -171,6 +171,14 @@ _LIMIT_OPTIONS = (
         help="Stop, resumable, after this time, e.g. 7h or 90m.",
     ),
     click.option(
+        "--task-timeout",
+        "task_timeout_s",
+        callback=_seconds,
+        metavar="SPAN",
+        help="Try a block or file elsewhere that has been worked on for so long, e.g. 1h. "
+        "[default: wait]",
+    ),
+    click.option(
         "--metrics",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -211,6 +219,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
     max_failures: int | None,
     fail_fast: bool,
     time_limit_s: float | None,
+    task_timeout_s: float | None,
     metrics: Path | None,
     as_json: bool,
     verbose: int,
@@ -239,6 +248,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
             max_failures=max_failures,
             fail_fast=fail_fast,
             time_limit_s=time_limit_s,
+            task_timeout_s=task_timeout_s,
             metrics=metrics,
         )
         _run(options, as_json=as_json, quiet=quiet)

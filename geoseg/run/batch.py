@@ -350,8 +350,15 @@ def _map(
         for number, job in enumerate(listed.to_do)
     )
     name = PurePosixPath(options.out.replace("\\", "/")).name or "batch"
-    with connected(replace(options.cluster, name=name)) as fleet:
-        check = WorkerCheck(fleet, root, options.scene.model, (job.address for job in listed.to_do))
+    cluster = replace(options.cluster, name=name)
+    with connected(cluster, task_timeout_s=options.task_timeout_s) as fleet:
+        check = WorkerCheck(
+            fleet,
+            root,
+            options.scene.model,
+            (job.address for job in listed.to_do),
+            warn=lambda text: progress(Warned(message=text)),
+        )
         driver = Driver(
             fleet,
             works,

@@ -27,6 +27,7 @@ from geoseg.errors import (
     SceneError,
     ScenesFailedError,
     StoreError,
+    TaskTimeoutError,
     WorkerDiedError,
 )
 from geoseg.redact import without_secrets
@@ -319,6 +320,8 @@ class Driver:
         if not isinstance(error, GeosegError):
             _log.error("%s failed unexpectedly", work.job.scene_id, exc_info=error)
         place = f"{task}: " if task is not None and task.step == "block" else ""
+        if isinstance(error, TaskTimeoutError):
+            place = f"{task} "
         kind = "" if isinstance(error, GeosegError) else f"internal error: {type(error).__name__}: "
         reason = without_secrets(" ".join(f"{place}{kind}{error}".split()))
         self._failed += 1

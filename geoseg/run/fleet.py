@@ -21,17 +21,21 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from geoseg.cores import usable_cores
-from geoseg.errors import ClusterError, GeosegError, WorkerDiedError
+from geoseg.errors import ClusterError, GeosegError, TaskTimeoutError, WorkerDiedError
 from geoseg.options import ClusterOptions
+from geoseg.run.moments import span_text
+from geoseg.run.overtime import OvertimeError, call_within, left_alone
 from geoseg.run.place import WorkerContext
+from geoseg.run.questions import Questions
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, Worker
 
     from geoseg.run.slurm_cluster import SlurmJobs
 
@@ -49,6 +53,8 @@ _GATHER_S: Final = 60
 _PATIENCE_S: Final = 600.0
 _OPEN_FILES: Final = 8192
 """At most four scenes a thread, and a few connections a worker, of a thousand threads."""
+_FAREWELL_S: Final = 2.0
+"""Between a worker's last word on a task and its end."""
 _LOCAL: Final = "127.0.0.1"
 
 
@@ -65,6 +71,13 @@ class Arrival:
 
 class LostWorkError(Exception):
     """A task whose worker or scheduler went away; nothing is known against the task."""
+
+
+class _TookTooLongError(Exception):
+    """A task took too long on the worker whose address this holds.
+
+    Raised, as the scheduler keeps errors itself; a result could go with its worker.
+    """
 
 
 class _Jobs(Protocol):
@@ -95,6 +108,7 @@ class Fleet:
         spare_threads: int,
         scratch: Path | None,
         patience_s: float = _PATIENCE_S,
+        task_timeout_s: float | None = None,
     ) -> None:
         """Take a connected client.
 
@@ -104,14 +118,18 @@ class Fleet:
             spare_threads: Threads of a worker that the network does not get.
             scratch: Folder on the workers; None for Dask's own.
             patience_s: How long it may take until there is a worker.
+            task_timeout_s: How long a task may run.
         """
         self.patience_s = patience_s
         self._client, self._jobs = client, jobs
         self._spare, self._scratch = spare_threads, scratch
+        self._task_timeout_s = task_timeout_s
+        self._hung_at: dict[object, str] = {}
         self._running: dict[object, tuple[object, Future[Any]]] = {}
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._threads: dict[str, int] = {}
         self._looked_s = -math.inf
+        self._questions = Questions(client)
 
     @property
     def in_flight(self) -> int:
@@ -140,7 +158,7 @@ class Fleet:
             wanted: Tasks that could run now.
 
         Returns:
-            True where workers have come since.
+            True where workers have come since, or one has answered late or not at all.
 
         Raises:
             ClusterError: The scheduler does not answer.
@@ -154,7 +172,8 @@ class Fleet:
             raise _silent(error) from error
         self._looked_s = time.monotonic()
         self._jobs.keep(wanted)
-        return not set(self._threads) <= before
+        has_come = not set(self._threads) <= before
+        return has_come or self._questions.has_news
 
     def submit(
         self,
@@ -164,12 +183,26 @@ class Fleet:
         *,
         priority: int = 0,
     ) -> None:
-        """Send a task; the function gets a ``WorkerContext`` before ``args``."""
+        """Send a task; the function gets a ``WorkerContext`` before ``args``.
+
+        One that took too long goes to another worker than before, where one has room.
+        """
         # In one piece: else the scheduler unpacks a plan of some hundred objects, and its logs
         # of the last thousand messages to each worker keep them all.
         work = zlib.compress(pickle.dumps((function, args)), 1)
+        hung_at = self._hung_at.pop(key, None)
+        others = sorted(set(self._threads) - {hung_at}) if hung_at else []
         future = self._client.submit(
-            _call, work, self._spare, self._scratch, __version__, pure=False, priority=priority
+            _call,
+            work,
+            self._spare,
+            self._scratch,
+            __version__,
+            self._task_timeout_s,
+            pure=False,
+            priority=priority,
+            workers=others or None,
+            allow_other_workers=bool(others),
         )
         self._running[future.key] = key, future
         future.add_done_callback(self._ended.put)
@@ -182,10 +215,21 @@ class Fleet:
             while True:
                 if future.key in self._running:
                     key, _ = self._running.pop(future.key)
-                    found.append(_arrival(key, future))
+                    found.append(self._in_time(_arrival(key, future)))
                 future = self._ended.get_nowait()
         except queue.Empty:
             return found
+
+    def _in_time(self, arrival: Arrival) -> Arrival:
+        """Return an arrival; of a task that took too long, with what is told of it."""
+        if not isinstance(arrival.error, _TookTooLongError):
+            return arrival
+        (self._hung_at[arrival.key],) = arrival.error.args
+        error = TaskTimeoutError(
+            f"took longer than {span_text(self._task_timeout_s or 0)}",
+            hint="Is a file system or server out of reach, or --task-timeout too short?",
+        )
+        return Arrival(arrival.key, None, error)
 
     def forget(self, keys: set[object]) -> None:
         """Take tasks back that have not arrived; those that run end unheard."""
@@ -195,22 +239,28 @@ class Fleet:
             self._client.cancel(futures)
 
     def ask(
-        self, function: Callable[..., Any], args: tuple[Any, ...], workers: set[str]
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        workers: set[str],
+        *,
+        patient: bool,
     ) -> dict[str, Any]:
         """Call a function once in each worker's process; errors come back as values.
+
+        Arguments and answers are those of ``Questions.ask``.
 
         Raises:
             ClusterError: The scheduler does not answer.
         """
-        if not workers:
-            return {}
         try:
-            found: dict[str, Any] = self._client.run(
-                function, *args, workers=sorted(workers), on_error="return"
-            )
+            return self._questions.ask(function, args, workers, patient=patient)
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
             raise _silent(error) from error
-        return found
+
+    def close(self) -> None:
+        """Wait no longer for answers; the connection is closed by who opened it."""
+        self._questions.close()
 
 
 def _silent(error: Exception) -> ClusterError:
@@ -238,7 +288,13 @@ def _told(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -> Any:  # noqa: ANN401 - whatever the function returns
+def _call(
+    work: bytes,
+    spare_threads: int,
+    scratch: Path | None,
+    version: str,
+    limit_s: float | None,
+) -> Any:  # noqa: ANN401 - whatever the function returns
     """Run one task in a worker."""
     from distributed import get_worker  # noqa: PLC0415 - loaded by now
 
@@ -251,8 +307,15 @@ def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -
     folder = Path(worker.local_directory) if scratch is None else scratch
     # Process numbers repeat from container to container, which may share a scratch folder.
     own = folder / f"geoseg-{platform.node()}-{os.getpid()}"
+    call = partial(function, WorkerContext(slots, own), *args)
     try:
-        return function(WorkerContext(slots, own), *args)
+        return call() if limit_s is None else call_within(limit_s, call)
+    except OvertimeError:
+        # Here, and not at the client: the time counts from when the task runs, and its slot
+        # is free for the next one. A process must not fill up with threads that hang, though.
+        if worker.nanny and left_alone() >= worker.state.nthreads:
+            _start_anew(worker)
+        raise _TookTooLongError(worker.address) from None
     except GeosegError as error:
         # rasterio's errors cannot be unpickled (their args are read-only): with one as a
         # cause, distributed would hand back a plain Exception instead of ours.
@@ -261,9 +324,23 @@ def _call(work: bytes, spare_threads: int, scratch: Path | None, version: str) -
         raise
 
 
+def _start_anew(worker: Worker) -> None:
+    """Have a worker process end, with the threads that hang in it.
+
+    Its other tasks go to others, unblamed, and its nanny starts another process. One without
+    a nanny stays: a few scenes that hang would end a cluster that nobody starts anew.
+    """
+    leave = partial(worker.close_gracefully, restart=True, reason="geoseg-tasks-hang")
+    worker.loop.add_callback(worker.loop.call_later, _FAREWELL_S, leave)
+
+
 @contextmanager
-def connected(options: ClusterOptions) -> Iterator[Fleet]:
+def connected(options: ClusterOptions, *, task_timeout_s: float | None = None) -> Iterator[Fleet]:
     """Start or find the workers, and let go of them afterwards.
+
+    Args:
+        options: Where to compute.
+        task_timeout_s: How long a task may run; None for as long as it takes.
 
     Raises:
         ClusterError: There is no such scheduler, or jobs cannot be submitted.
@@ -282,9 +359,16 @@ def connected(options: ClusterOptions) -> Iterator[Fleet]:
         else:
             where = _address(options)
         client = stack.enter_context(_client(where, options))
-        yield Fleet(
-            client, jobs, spare_threads=spare, scratch=options.scratch, patience_s=patience_s
+        fleet = Fleet(
+            client,
+            jobs,
+            spare_threads=spare,
+            scratch=options.scratch,
+            patience_s=patience_s,
+            task_timeout_s=task_timeout_s,
         )
+        stack.callback(fleet.close)
+        yield fleet
 
 
 def _be_quiet(stack: ExitStack) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["moment_of", "seconds_between", "span_s", "utc_text"]
+__all__ = ["moment_of", "seconds_between", "span_s", "span_text", "utc_text"]
 
 _SPAN: Final = re.compile(
     r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?P<unit>[smhdw])", re.IGNORECASE
@@ -46,3 +46,11 @@ def span_s(text: str) -> float:
         msg = f"{text!r} is no span of time"
         raise ValueError(msg)
     return float(found["number"]) * _UNITS_S[found["unit"].lower()]
+
+
+def span_text(seconds: float) -> str:
+    """Return a span as ``span_s`` reads it, in the largest unit that needs no fraction."""
+    for unit in "dhm":
+        if seconds >= _UNITS_S[unit] and seconds % _UNITS_S[unit] == 0:
+            return f"{seconds / _UNITS_S[unit]:.0f} {unit}"
+    return f"{seconds:g} s"

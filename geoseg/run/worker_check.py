@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from geoseg.errors import ClusterError, GeosegError, OutputError
 from geoseg.model.registry import find_model
 from geoseg.run.fleet import Fleet
 from geoseg.run.place import Root
+from geoseg.run.questions import GoneWorkerError, SilentWorkerError
 from geoseg.run.scene_tasks import WorkerFacts, worker_facts
 from geoseg.version import __version__
 
@@ -24,7 +25,15 @@ _FILES: Final = 3
 class WorkerCheck:
     """Asks workers that have come since it last asked."""
 
-    def __init__(self, fleet: Fleet, root: Root, model: str, scenes: Iterable[str]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        root: Root,
+        model: str,
+        scenes: Iterable[str],
+        *,
+        warn: Callable[[str], None],
+    ) -> None:
         """Leave a mark in the root, which workers must find.
 
         Args:
@@ -32,12 +41,13 @@ class WorkerCheck:
             root: Where the results go.
             model: Name or folder of the model.
             scenes: Addresses of scenes; the first few that are files here are asked for.
+            warn: Called with one line about workers that do not answer.
 
         Raises:
             ModelError: There is no such model.
             OutputError: The root cannot be written.
         """
-        self._fleet, self._root, self._model = fleet, root, model
+        self._fleet, self._root, self._model, self._warn = fleet, root, model, warn
         self._files = tuple(_files(scenes))
         self._weights = find_model(model)[1].weights_sha256
         # One name for all sessions, of which one at a time holds the root: a client that was
@@ -48,19 +58,38 @@ class WorkerCheck:
         root.write_text(self._name, self._text)
 
     def __call__(self) -> None:
-        """Ask the workers that are new.
+        """Ask the workers that are new, and hear those that owed an answer.
+
+        The first time, all are waited for: none gets work unseen. Later ones are heard when
+        they answer, so that one that is frozen does not hold up the others.
 
         Raises:
-            ClusterError: One of them is unfit; in one line, which and why.
+            ClusterError: One of them is unfit, in one line which and why; or none answers.
         """
         new = set(self._fleet.workers) - self._known
         asked = (self._model, self._files, self._root, self._name)
-        for worker, found in self._fleet.ask(worker_facts, asked, new).items():
+        silent = []
+        answers = self._fleet.ask(worker_facts, asked, new, patient=not self._known)
+        for worker, found in answers.items():
             if isinstance(found, WorkerFacts):
                 self._judge(worker, found)
                 self._known.add(worker)
-            elif not _is_gone(found):
+            elif isinstance(found, SilentWorkerError):
+                silent.append(worker)
+            elif not isinstance(found, GoneWorkerError):
                 raise _unfit(worker, found)
+        if silent:
+            self._tell_of(sorted(silent))
+
+    def _tell_of(self, silent: list[str]) -> None:
+        """Warn of workers that do not answer; the scheduler takes them off in the end."""
+        told = f"{len(silent)} worker(s) do not answer, {silent[0]} among them"
+        if not self._known:
+            msg = f"no worker is ready: {told}"
+            raise ClusterError(
+                msg, hint="Is its machine overloaded, or a file system of it out of reach?"
+            )
+        self._warn(f"{told}; their work is done again by others when the scheduler gives them up")
 
     def close(self) -> None:
         """Take the mark away."""
@@ -96,11 +125,6 @@ def _files(scenes: Iterable[str]) -> Iterable[str]:
         if "://" not in scene and not scene.startswith("/vsi") and Path(scene).is_file():
             count += 1
             yield str(Path(scene).absolute())
-
-
-def _is_gone(error: Any) -> bool:  # noqa: ANN401 - whatever came back
-    """Tell whether the worker has left while it was asked."""
-    return isinstance(error, OSError | TimeoutError) and not isinstance(error, GeosegError)
 
 
 def _unfit(worker: str, error: Any) -> ClusterError:  # noqa: ANN401 - the same

@@ -28,14 +28,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[BatchOptions]:
 def test_a_time_limit_has_units(geoseg, asked, text, seconds):
     answer = geoseg("batch", "a.tif", "--out", "o", "--time-limit", text)
     assert answer.code == 0, answer.err
-    assert asked[0].time_limit_s == seconds
+    assert (asked[0].time_limit_s, asked[0].task_timeout_s) == (seconds, None)
+    answer = geoseg("batch", "a.tif", "--out", "o", "--task-timeout", text)
+    assert answer.code == 0, answer.err
+    assert (asked[1].time_limit_s, asked[1].task_timeout_s) == (None, seconds)
 
 
+@pytest.mark.parametrize("flag", ["--time-limit", "--task-timeout"])
 @pytest.mark.parametrize("text", ["", "0", "-1", "1y", "h", "1h30", "inf"])
-def test_a_time_limit_that_is_none_is_wrong_usage(geoseg, asked, text):
-    answer = geoseg("batch", "a.tif", "--out", "o", "--time-limit", text)
+def test_a_time_limit_that_is_none_is_wrong_usage(geoseg, asked, text, flag):
+    answer = geoseg("batch", "a.tif", "--out", "o", flag, text)
     assert answer.code == 2
-    assert "--time-limit" in answer.err
+    assert flag in answer.err
     assert not asked
 
 

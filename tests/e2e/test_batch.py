@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -298,6 +299,18 @@ def test_poison_scenes_are_isolated_and_tried_again_when_asked(
     mended = batch(folder, "--json")
     assert (mended.code, mended.of("batch_ready")[0]["to_do"]) == (3, 1)
     assert batch.states()["grey.tif"] == "done"
+
+
+def test_a_server_that_never_answers_costs_its_scene_the_time_of_a_task(batch: Batch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # connects, and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/hung.tif"
+        start_s = time.monotonic()
+        done = batch(address, "--task-timeout", "2s", "--retries", "1", "--json")
+        assert time.monotonic() - start_s < 45  # GDAL itself waits for a minute
+    assert done.code == 3
+    (row,) = batch.report()["scenes"]
+    assert (row["reason"], row["retries"]) == ("plan took longer than 2 s", 1)
+    assert "--task-timeout" in row["hint"]
 
 
 @pytest.mark.parametrize("flags", [("--fail-fast",), ("--max-failures", "1")])

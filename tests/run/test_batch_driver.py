@@ -24,6 +24,7 @@ from geoseg.errors import (
     SceneReadError,
     ScenesFailedError,
     StoreError,
+    TaskTimeoutError,
     WorkerDiedError,
 )
 from geoseg.grid.tiling import BlockIndex
@@ -140,7 +141,9 @@ def test_every_scene_ends_once_whatever_happens(plan: RunPlan, data: st.DataObje
         is_poison = failing(task, number=task.number, step=poison.get(task.number, ""))
         if is_poison or (failures[task] < retries and dice.random() < failure):
             failures[task] += 1
-            return SceneReadError("cannot read") if dice.random() < 0.5 else ZeroDivisionError()
+            return dice.choice(
+                [SceneReadError("cannot read"), TaskTimeoutError("took long"), ZeroDivisionError()]
+            )
         return None
 
     fleet = PaperFleet(plan, answer, seed=dice.randrange(10**6), threads=threads)
@@ -227,6 +230,28 @@ def test_a_poison_scene_fails_alone_with_its_reason(
     assert failed.retries == 2
     assert ("internal error" in failed.reason) == (not isinstance(error, GeosegError))
     assert failed.reason.startswith("block ") == (step == "block")
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("plan", "plan"),
+        ("block", "block row 0, column 1"),
+        ("part", "part classes"),
+        ("describe",) * 2,
+    ],
+)
+def test_a_task_that_hangs_again_and_again_fails_its_scene_alone(
+    plan: RunPlan, step: str, name: str
+) -> None:
+    error = TaskTimeoutError("took longer than 30 m", hint="a file system?")
+    fleet = PaperFleet(plan, lambda task, _: error if failing(task, number=1, step=step) else None)
+    told = Told(fleet, 3).run()
+    assert told.ends == {"s0": ["done"], "s1": ["failed"], "s2": ["done"]}
+    failed = told.last("s1")
+    assert (failed.reason, failed.hint) == (f"{name} took longer than 30 m", "a file system?")
+    assert failed.retries == 2
+    assert max(fleet.submitted.values()) == 3
 
 
 @pytest.mark.parametrize("error", [SceneError("no raster", hint="look"), ModelError("no model")])

@@ -6,17 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from geoseg.errors import ClusterError, ModelError, OutputError, WorkerDiedError
+from geoseg.errors import (
+    ClusterError,
+    ModelError,
+    OutputError,
+    TaskTimeoutError,
+    WorkerDiedError,
+)
 from geoseg.options import ClusterOptions
 from geoseg.run import fleet as fleet_module
+from geoseg.run import questions
 from geoseg.run.fleet import Arrival, Fleet, LostWorkError, connected
 from geoseg.run.folder_home import FolderRoot
 from geoseg.run.place import WorkerContext
@@ -104,6 +112,24 @@ def wait_for_a_worker(fleet: Fleet) -> None:
     until_s = time.monotonic() + PATIENCE_S
     while not fleet.threads:
         assert time.monotonic() < until_s
+        fleet.look(1)
+        time.sleep(0.05)
+
+
+@contextmanager
+def frozen(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a process as a node does that swaps itself to death."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def wait_for_workers(fleet: Fleet, count: int) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while len(fleet.workers) < count:
+        assert time.monotonic() < until_s, "a worker did not come"
         fleet.look(1)
         time.sleep(0.05)
 
@@ -277,6 +303,108 @@ def test_a_scheduler_that_is_killed_is_told_of(
                 fleet.look(1)
 
 
+def hang_first(_context: WorkerContext, folder: Path, name: str) -> int:
+    """Leave a mark, and never return where there was none."""
+    mark = folder / name
+    is_first = not mark.exists()
+    mark.touch()
+    while is_first:
+        time.sleep(0.1)
+    return os.getpid()
+
+
+def took_too_long(arrival: Arrival, text: str) -> None:
+    assert isinstance(arrival.error, TaskTimeoutError)
+    assert str(arrival.error) == f"took longer than {text}"
+    assert "--task-timeout" in str(arrival.error.hint)
+
+
+def test_tasks_that_hang_are_taken_back_and_tried_elsewhere(tmp_path: Path) -> None:
+    """The time of those that wait behind them does not run; their process goes on."""
+    with dask_cluster(tmp_path / "dask") as own:
+        first = own.work(threads=4)
+        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=1.5) as fleet:
+            wait_for_workers(fleet, 1)
+            for name in "abc":
+                fleet.submit(name, hang_first, (tmp_path, name))
+            for i in range(4):  # 1 s each, one and then four at a time: more than 1.5 s in all
+                fleet.submit(i, slowly, (tmp_path, str(i)))
+            found = collected(fleet, 7)
+            for name in "abc":
+                took_too_long(found.pop(name), "1.5 s")
+            assert [a.error for a in found.values()] == [None] * 4
+            second = own.work(threads=4)
+            wait_for_workers(fleet, 2)
+            for name in "abc":
+                fleet.submit(name, hang_first, (tmp_path, name))
+            assert {a.result for a in collected(fleet, 3).values()} == {second.pid}
+            assert first.poll() is None
+
+
+def test_a_process_full_of_hung_tasks_stays_where_nobody_starts_it_anew(tmp_path: Path) -> None:
+    with dask_cluster(tmp_path / "dask") as own:
+        worker = own.work(threads=1)
+        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=0.5) as fleet:
+            wait_for_workers(fleet, 1)
+            fleet.submit("a", hang_first, (tmp_path, "a"))
+            took_too_long(collected(fleet, 1)["a"], "0.5 s")
+            time.sleep(fleet_module._FAREWELL_S + 1)
+            fleet.submit("a", hang_first, (tmp_path, "a"))
+            assert collected(fleet, 1)["a"].result == worker.pid
+
+
+def test_errors_of_a_task_in_time_are_its_own(local: Fleet) -> None:
+    local._task_timeout_s = 60
+    try:
+        for kind in ("model", "os", "x"):
+            local.submit(kind, fail, (kind,))
+        local.submit("facts", facts, ())
+        found = collected(local, 4)
+    finally:
+        local._task_timeout_s = None
+    assert [type(found[kind].error) for kind in ("model", "os", "x")] == [
+        ModelError, PermissionError, ZeroDivisionError,
+    ]  # fmt: skip
+    assert found["facts"].result[0] == 2
+
+
+def test_a_process_full_of_hung_tasks_starts_anew_and_its_other_work_is_not_blamed(
+    tmp_path: Path,
+) -> None:
+    with connected(ClusterOptions(processes=1, threads=1), task_timeout_s=2.5) as fleet:
+        wait_for_a_worker(fleet)
+        fleet.submit("who", whoami, ())
+        before = collected(fleet, 1)["who"].result
+        for name in "ab":  # as many as it has threads
+            fleet.submit(name, hang_first, (tmp_path, name))
+        found = collected(fleet, 2)
+        for arrival in found.values():
+            took_too_long(arrival, "2.5 s")
+        for i in range(8):  # four seconds for two threads, of which the process has two left
+            fleet.submit(i, slowly, (tmp_path, str(i)))
+        rest = collected(fleet, 8)
+        assert [a.error for a in rest.values()] == [None] * 8
+        assert len({a.result for a in rest.values()} - {before}) == 1
+        assert all_gone([before])
+
+
+def test_work_of_a_frozen_worker_is_done_by_others_when_the_scheduler_gives_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread of it can tell that a task takes too long."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "1s")  # at least 5 s, it says
+    with dask_cluster(tmp_path / "dask") as own:
+        worker = own.work()
+        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=1.5) as fleet:
+            wait_for_workers(fleet, 1)
+            fleet.submit("a", slowly, (tmp_path, "a"))
+            while not list(tmp_path.glob("a-*")):
+                time.sleep(0.02)
+            with frozen(worker):
+                other = own.work()
+                assert collected(fleet, 1)["a"].result == other.pid
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DaskCluster, Path]]:
     """A cluster that wants certificates, and the folder of the right ones."""
@@ -362,7 +490,7 @@ def checked(cluster: DaskCluster, root: Path, model: Path, *scenes: str, others:
             assert time.monotonic() < until_s, "no worker"
             fleet.look(1)
             time.sleep(0.1)
-        check = WorkerCheck(fleet, FolderRoot(root), str(model), scenes)
+        check = WorkerCheck(fleet, FolderRoot(root), str(model), scenes, warn=pytest.fail)
         with closing(check):
             try:
                 check()
@@ -446,7 +574,7 @@ def test_a_worker_that_cannot_write_is_told_of(
     root = FolderRoot(tmp_path / "out")
     with connected(ClusterOptions(scheduler=cluster.address)) as fleet:
         wait_for_a_worker(fleet)
-        check = WorkerCheck(fleet, root, str(model), ())
+        check = WorkerCheck(fleet, root, str(model), (), warn=pytest.fail)
         (tmp_path / "out" / ".batch").rename(tmp_path / "elsewhere")
         (tmp_path / "out" / ".batch").write_text("a file where a folder was")
         with pytest.raises(ClusterError, match=r"worker tcp://.*: cannot write"):
@@ -458,4 +586,103 @@ def test_the_check_itself_refuses_a_root_that_cannot_be_written(
 ) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError):
-        WorkerCheck(local, FolderRoot(tmp_path / "out"), str(model), ())
+        WorkerCheck(local, FolderRoot(tmp_path / "out"), str(model), (), warn=pytest.fail)
+
+
+def test_a_frozen_worker_holds_up_no_other_and_is_heard_when_it_thaws(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "_ANSWER_S", 5.0)
+    monkeypatch.setattr(fleet_module, "_REFRESH_S", 0.0)
+    warnings: list[str] = []
+    with dask_cluster(tmp_path / "dask") as own:
+        own.work()
+        unfit = own.work(flags=worker_with(tmp_path / "dask", OTHER_MODEL))
+        with connected(ClusterOptions(scheduler=own.address)) as fleet:
+            wait_for_workers(fleet, 2)
+            root = FolderRoot(tmp_path / "out")
+            with closing(WorkerCheck(fleet, root, str(model), (), warn=warnings.append)) as check:
+                with frozen(unfit):
+                    start_s = time.monotonic()
+                    check()
+                    assert time.monotonic() - start_s < 15
+                    assert [line.split(",")[0] for line in warnings] == [
+                        "1 worker(s) do not answer"
+                    ]
+                    assert not fleet.look(1), "it is told once"
+                    check()
+                    assert len(warnings) == 1
+                until_s = time.monotonic() + PATIENCE_S
+                while not fleet.look(1):
+                    assert time.monotonic() < until_s, "its answer did not come"
+                    time.sleep(0.05)
+                with pytest.raises(ClusterError, match="has another model"):
+                    check()
+
+
+def test_a_frozen_worker_that_comes_later_is_not_waited_for(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "_ANSWER_S", 3.0)
+    monkeypatch.setattr(fleet_module, "_REFRESH_S", 0.0)
+    warnings: list[str] = []
+    with dask_cluster(tmp_path / "dask") as own:
+        own.work()
+        with connected(ClusterOptions(scheduler=own.address)) as fleet:
+            wait_for_workers(fleet, 1)
+            root = FolderRoot(tmp_path / "out")
+            with closing(WorkerCheck(fleet, root, str(model), (), warn=warnings.append)) as check:
+                check()
+                late = own.work()
+                wait_for_workers(fleet, 2)
+                with frozen(late):
+                    start_s = time.monotonic()
+                    check()
+                    assert time.monotonic() - start_s < 1
+                    assert warnings == []
+                    time.sleep(3)
+                    assert fleet.look(1)
+                    check()
+                    assert len(warnings) == 1
+                    late.kill()
+
+
+def test_where_no_worker_answers_it_says_so_in_time(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "_ANSWER_S", 2.0)
+    with dask_cluster(tmp_path / "dask") as own:
+        worker = own.work()
+        with connected(ClusterOptions(scheduler=own.address)) as fleet:
+            wait_for_workers(fleet, 1)
+            root = FolderRoot(tmp_path / "out")
+            start_s = time.monotonic()
+            with (
+                frozen(worker),
+                closing(WorkerCheck(fleet, root, str(model), (), warn=pytest.fail)) as check,
+                pytest.raises(ClusterError, match="no worker is ready") as caught,
+            ):
+                check()
+            assert time.monotonic() - start_s < 10
+            assert fleet.workers[0] in str(caught.value)
+            assert caught.value.hint
+
+
+def test_a_worker_that_dies_over_the_check_is_left_out(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen first, so that it is asked and does not answer before it goes."""
+    monkeypatch.setattr(questions, "_PAUSE_S", 0.1)
+    with dask_cluster(tmp_path / "dask") as own:
+        worker = own.work()
+        with connected(ClusterOptions(scheduler=own.address)) as fleet:
+            wait_for_workers(fleet, 1)
+            root = FolderRoot(tmp_path / "out")
+            worker.send_signal(signal.SIGSTOP)
+            killer = threading.Timer(1.0, worker.kill)
+            killer.start()
+            with closing(WorkerCheck(fleet, root, str(model), (), warn=pytest.fail)) as check:
+                start_s = time.monotonic()
+                check()
+                assert time.monotonic() - start_s < 20
+            killer.join()

@@ -44,7 +44,7 @@ FULL = BatchOptions(
     ),
     asset="visual", allow_roots=("scenes", "https://host/"), since="last", retries=0,
     max_failures=5, fail_fast=True, retry_failed=True, time_limit_s=3600.0,
-    metrics=Path("geoseg.prom"),
+    task_timeout_s=1800.0, metrics=Path("geoseg.prom"),
 )  # fmt: skip
 
 

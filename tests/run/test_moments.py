@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geoseg.run.moments import span_s
+from geoseg.run.moments import span_s, span_text
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,12 @@ def test_a_number_with_its_unit_is_a_span(text: str, seconds: float) -> None:
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="no span of time"):
         span_s(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5 s"), (90, "90 s"), (1800, "30 m"), (5400, "90 m"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_a_span_is_told_as_people_type_it(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text
+    assert span_s(text) == seconds

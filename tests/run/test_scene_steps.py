@@ -23,6 +23,7 @@ from geoseg.errors import (
 )
 from geoseg.options import BatchOptions, RunOptions
 from geoseg.run import finish as finish_room
+from geoseg.run import scene_tasks
 from geoseg.run.allowed import AllowedRoots, allowed_roots
 from geoseg.run.batch import _listed, _written_down, run_batch
 from geoseg.run.batch_book import Book
@@ -179,6 +180,44 @@ def test_a_part_that_two_workers_make_at_a_time_is_whole(
     work.close()
     assert (root.path / "scene" / "polygons.gpkg").read_bytes() == expected
     assert ".geoseg" not in files(root)
+
+
+@pytest.mark.parametrize("step_that_hung", ["block", "describe"])
+def test_a_try_that_wakes_up_after_its_scene_is_published_leaves_nothing(
+    root: FolderRoot, job: SceneJob, monkeypatch: pytest.MonkeyPatch, step_that_hung: str
+) -> None:
+    """It was taken back when it had begun, and its thread could not be ended."""
+    asleep, wake = threading.Event(), threading.Event()
+    place, name = {"block": (scene_tasks, "run_block"), "describe": (finish_room, "write_polygons")}[
+        step_that_hung
+    ]  # fmt: skip
+    real = getattr(place, name)
+
+    def hang(*given: Any, **named: Any) -> Any:
+        if not asleep.is_set():
+            asleep.set()
+            assert wake.wait(30)
+        return real(*given, **named)
+
+    monkeypatch.setattr(place, name, hang)
+    work = begun(root, job)
+    late = None
+    with ThreadPoolExecutor(1) as pool:
+        while work.waiting:
+            task = work.next()
+            function, arguments = work.call(task)
+            context = WorkerContext(slots=1, scratch=root.path)
+            if task.step == step_that_hung and late is None:
+                late = pool.submit(function, context, *arguments)
+                assert asleep.wait(30)
+            work.took(task, function(context, *arguments))
+        work.publish()
+        work.close()
+        calm = {path: path.read_bytes() for path in (root.path / "scene").iterdir()}
+        wake.set()
+        assert late is not None
+        assert isinstance(late.exception(30), GeosegError)
+    assert {path: path.read_bytes() for path in (root.path / "scene").iterdir()} == calm
 
 
 def _meeting(write: Callable[..., Any], both: threading.Barrier) -> Callable[..., Any]:

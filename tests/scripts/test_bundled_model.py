@@ -30,7 +30,7 @@ from bundled_model.classes import (
 )
 from bundled_model.data import Source, read_chesapeake, read_north_dakota
 from bundled_model.publish import place_model
-from train_bundled_model import write_labels
+from train_bundled_model import parse, shown_flags, write_labels
 
 from geoseg.model.card import ModelCard, read_card
 from geoseg.model.registry import find_model
@@ -108,6 +108,18 @@ def test_building_matrix_uses_partial_labels() -> None:
     truth = np.array([[EXACT[BUILDING], EXACT[BUILDING], NOT_BUILDING, UNKNOWN]], dtype=np.uint8)
     found = np.array([[BUILDING, LAND, BUILDING, BUILDING]], dtype=np.uint8)
     assert building_matrix(truth, found).tolist() == [[1, 1], [1, 0]]
+
+
+def test_the_card_tells_every_flag_that_makes_a_difference() -> None:
+    assert shown_flags(parse(["d", "o", "--threads", "1", "--bundle", "b"])) == ""
+    asked = ["--steps", "40", "--encoder", "tu-x", "--depth", "4", "--chip-px", "256"]
+    assert (
+        shown_flags(parse(["d", "o", *asked]))
+        == "--steps 40 --chip-px 256 --encoder tu-x --depth 4"
+    )
+    assert shown_flags(parse(["d", "o", "--start", "m", "--rate", "8e-4"])) == (
+        "--start FIRST --rate 0.0008"
+    )
 
 
 def test_a_class_of_the_set_is_right_and_any_other_is_its_first() -> None:

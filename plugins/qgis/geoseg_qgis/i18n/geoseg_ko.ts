@@ -1532,8 +1532,8 @@
    <translation>라벨 값의 뜻. VALUE=A|B는 둘 중 하나(--loss bce이면 둘 다), VALUE=는 뺌, bce에서 VALUE=-는 어느 클래스도 아님.</translation>
   </message>
   <message>
-   <source>The classes, e.g. "0:field:#d9c9a3,1:wood:#4e8f3a", or a JSON or CSV file. [default: the labels' own]</source>
-   <translation>클래스, 예: "0:field:#d9c9a3,1:wood:#4e8f3a", 또는 JSON이나 CSV 파일. [기본값: 라벨 자체의 것]</translation>
+   <source>The classes, e.g. "0:field:#d9c9a3,1:wood:#4e8f3a", or a JSON or CSV file. [default: the labels' own, with --from the model's]</source>
+   <translation>클래스, 예: "0:field:#d9c9a3,1:wood:#4e8f3a", 또는 JSON이나 CSV 파일. [기본값: 라벨 자체의 것, --from이 있으면 그 모델의 것]</translation>
   </message>
   <message>
    <source>Take the nearest pixel of label rasters on another grid; else refused.</source>
@@ -1570,6 +1570,14 @@
   <message>
    <source>Encoder that smp or timm knows, e.g. resnet34, mit_b0, tu-hrnet_w18.</source>
    <translation>smp나 timm이 아는 인코더, 예: resnet34, mit_b0, tu-hrnet_w18.</translation>
+  </message>
+  <message>
+   <source>How often the encoder halves the image. [default: 5; 4 for the default network]</source>
+   <translation>인코더가 영상을 반으로 줄이는 횟수. [기본값: 5, 기본 네트워크는 4]</translation>
+  </message>
+  <message>
+   <source>Channels of the decoder of a unet, unetplusplus or manet, one for each halving. [default: 256,128,64,32,16; 96,64,32,16 for the default network]</source>
+   <translation>unet, unetplusplus, manet 디코더의 채널 수, 반으로 줄이는 단계마다 하나. [기본값: 256,128,64,32,16, 기본 네트워크는 96,64,32,16]</translation>
   </message>
   <message>
    <source>Terms with factors: ce, dice, focal, lovasz; or bce for classes that overlap.</source>
