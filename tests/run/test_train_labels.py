@@ -241,6 +241,8 @@ def test_outlines_alone_say_all_with_a_background(tmp_path: Path) -> None:
     expected[8:20, 8:24] = expected[16:30, 20:40] = 1
     assert np.array_equal(sets_of(plan), expected)
     assert plan.warnings == ()
+    # Ground far from any polygon is looked through, too.
+    assert len(list(plan.scenes[0].labels.windows(16))) == 16
 
 
 def test_ground_that_is_left_out_is_no_background(tmp_path: Path) -> None:
