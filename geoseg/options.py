@@ -369,6 +369,8 @@ class EvaluateOptions:
     """Attribute that holds the class in vector references."""
     match: str | None = None
     """``VALUE=CLASS,...``: what values of the reference stand for; ``VALUE=`` leaves one out."""
+    background: str | None = None
+    """Class of ground that no label of the reference covers."""
     confidence: str | None = None
     """Confidence raster on the map's grid; default ``confidence.tif`` beside geoseg's map."""
     align: str | None = None
@@ -464,6 +466,8 @@ class TrainOptions:
     """Attribute that holds the class in vector labels."""
     match: str | None = None
     """``VALUE=CLASS,...``; several classes as ``VALUE=A|B``, none as ``VALUE=``."""
+    background: str | None = None
+    """Class of valid ground that no label covers; several as ``A|B``, ``-`` for none of them."""
     align: str | None = None
     """``nearest`` takes the nearest pixel of label rasters on another grid."""
     bands: tuple[str, ...] | None = None

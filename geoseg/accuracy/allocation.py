@@ -23,9 +23,9 @@ def needed_points(
         expected_users: Expected user's accuracy, between 0 and 1.
         standard_error: Wanted standard error of the overall accuracy.
     """
+    # All classes spread alike, so their weights, which add up to 1, fall out of the sum.
     spread = np.sqrt(expected_users * (1 - expected_users))
-    weight = strata_px / strata_px.sum()
-    wanted = (weight.sum() * spread / standard_error) ** 2
+    wanted = (spread / standard_error) ** 2
     return int(min(np.ceil(wanted), strata_px.sum()))
 
 

@@ -12,7 +12,7 @@ from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.errors import MismatchError, OptionError
 from geoseg.legend import whole_number
 
-__all__ = ["HeldValues", "Matching", "parse_match", "unheld_warning"]
+__all__ = ["HeldValues", "Matching", "parse_match", "unheld_warning", "with_background"]
 
 _LISTED = 12
 _LARGEST = np.iinfo(np.int64).max
@@ -35,6 +35,23 @@ def parse_match(text: str | None) -> dict[str, str]:
             msg = f"--match {part!r} is not of the form VALUE=CLASS"
             raise OptionError(msg, hint='For example --match "7=water,8=water,99=".')
         found[left.strip()] = right.strip()
+    return found
+
+
+def with_background(
+    told: Mapping[str, str], names: Mapping[int, str], value: int | None, background: str | None
+) -> dict[str, str]:
+    """Return what the user says of values, and that one of them is the background.
+
+    Args:
+        told: As ``parse_match`` gives it; what it says of the value goes before.
+        names: What the file calls its numbers.
+        value: The number that marks ground without a label; None where there is none.
+        background: The class of such ground.
+    """
+    found = dict(told)
+    if value is not None and background is not None and names.get(value, "") not in told:
+        found.setdefault(str(value), background)
     return found
 
 
@@ -141,16 +158,22 @@ class Matching:
             msg, hint=f"Say which one it is with --match {text}=CLASS, or leave it out: {text}=."
         )
 
-    def named(self, text: str) -> int:
+    def named(self, text: str, option: str = "--match") -> int:
         """Return the map's class id for an id or a name of the map.
+
+        Args:
+            text: Id or name.
+            option: Where the user gave it.
 
         Raises:
             MismatchError: The map has no such class.
         """
         found = self._found(text)
         if found is None:
-            msg = f"--match names {text!r}, which is no class of {self.target} ({self._listing()})"
-            raise MismatchError(msg, hint="On the right side stands a class, by its id or name.")
+            msg = f"{option} names {text!r}, which is no class of {self.target}"
+            msg += f" ({self._listing()})"
+            where = "On the right side stands" if option == "--match" else "Name"
+            raise MismatchError(msg, hint=f"{where} a class, by its id or name.")
         return found
 
     def _is_shown(self, number: int) -> bool:

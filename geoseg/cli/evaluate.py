@@ -29,6 +29,7 @@ Examples:
   geoseg evaluate town_geoseg --reference town_labels.tif
   geoseg evaluate classes.tif --reference parcels.gpkg --column land_use \\
       --match "forest=vegetation,meadow=vegetation,road=road,other="
+  geoseg evaluate town_geoseg --reference buildings.gpkg --background other
   geoseg evaluate town_geoseg --reference points.gpkg --out accuracy
   geoseg evaluate scene.tif --model my_model --reference labels.tif
   geoseg evaluate a_geoseg b_geoseg --reference a.tif --reference b.tif --json
@@ -59,6 +60,11 @@ Points ('geoseg sample' draws them): accuracy and class areas of the whole map w
     "--match", metavar="VALUE=CLASS,...",
     help="What values of the reference stand for, where neither number nor name is the map's; "
     "VALUE= leaves one out.",
+)  # fmt: skip
+@click.option(
+    "--background", metavar="CLASS",
+    help="Ground that no polygon of the reference covers is this class, in a class raster its "
+    "nodata (255 and what --match leaves out stay unknown).",
 )  # fmt: skip
 @click.option("--band", type=int, metavar="N", help="Band of the classes. [default: the only one]")
 @click.option("--reference-band", type=int, metavar="N",

@@ -31,11 +31,12 @@ Examples:
 
 \b
 A list (.csv, or .json with a list of objects) has the columns image and labels, and
-if wanted split (train, validation, test), weight, match, column and gsd.
+if wanted split (train, validation, test), weight, match, column, gsd, background.
 
 \b
-Unlabelled ground is ignored. The labelled ground is cut into blocks; some train,
-some choose the best weights, some test, and none is a neighbour's copy of another.
+Unlabelled ground is ignored, unless --background names its class. The labelled ground
+is cut into blocks; some train, some choose the best weights, some test, and none is a
+neighbour's copy of another.
 Stopped (Ctrl-C, kill, power): repeat the same command, it goes on to the same weights
 (on a CPU to the bit).
 The model folder holds weights, card, report.html and training.json.
@@ -79,6 +80,11 @@ _DATA = (
         "--match", metavar="VALUE=CLASS,...",
         help="What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce "
         "both), VALUE= is left out, VALUE=- with bce is none of the classes.",
+    ),
+    click.option(
+        "--background", metavar="CLASS",
+        help="Ground that no polygon covers is this class, in a class raster its nodata (255 and "
+        "what --match leaves out stay unknown); with --loss bce - for none of the classes.",
     ),
     click.option(
         "--classes", metavar="ID:NAME:COLOUR,...|FILE",

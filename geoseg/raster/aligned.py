@@ -99,10 +99,14 @@ def aligned_reader(
         )
     with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
         source = rasterio.open(raster.scene.gdal_name)
+        # Where its nodata is to be a value like others, the warper must not know of it either.
+        k = raster.band - 1
+        is_value = source.nodatavals[k] is not None and raster.scene.nodata[k] is None
         warped = WarpedVRT(
             source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
             height=grid.height, resampling=Resampling.nearest,
-            add_alpha=source.nodata is None and raster.scene.alpha_band is None,
+            add_alpha=(source.nodata is None or is_value) and raster.scene.alpha_band is None,
+            **({"src_nodata": None, "nodata": None} if is_value else {}),
         )  # fmt: skip
     try:
         yield lambda window: _warped(warped, raster, window, f"its pixels on the grid of {target}")

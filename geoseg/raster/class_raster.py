@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -32,6 +32,7 @@ __all__ = [
 
 _SAME_PLACE_PX: Final = 0.01
 _LARGEST: Final = np.iinfo(np.int64).max
+_UNKNOWN: Final = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,23 @@ class ClassRaster:
         if nodata is not None and nodata.is_integer():
             numbers.add(str(int(nodata)))
         return frozenset(numbers | {name for _, name in self.names})
+
+    @property
+    def unlabelled_value(self) -> int | None:
+        """Its nodata where that may mean "no label": as a rule the 0 of rasterised outlines.
+
+        255 and numbers below 0 say that nobody looked, here as among values that are no nodata.
+        """
+        nodata = self.scene.nodata[self.band - 1]
+        if nodata is None or not nodata.is_integer() or not 0 <= nodata < _UNKNOWN:
+            return None
+        return int(nodata)
+
+    def with_nodata_as_value(self) -> ClassRaster:
+        """Return the same raster, in which the pixels of its nodata are pixels like others."""
+        nodata = list(self.scene.nodata)
+        nodata[self.band - 1] = None
+        return replace(self, scene=replace(self.scene, nodata=tuple(nodata)))
 
 
 @dataclass(frozen=True, kw_only=True)

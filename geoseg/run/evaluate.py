@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
 from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
-from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
+from geoseg.accuracy.matching import (
+    HeldValues,
+    Matching,
+    parse_match,
+    unheld_warning,
+    with_background,
+)
 from geoseg.accuracy.report_page import report_page
 from geoseg.confidence import NO_CONFIDENCE
 from geoseg.errors import MismatchError, OptionError, OutputError, SceneError
@@ -121,12 +127,14 @@ def _evaluation(
     n_points: dict[str, int] = {}
     areas_px: list[tuple[float, int]] = []
     kinds, held = set(), HeldValues()
+    is_elsewhere = options.background is not None
     for address, reference in zip(maps, references, strict=True):
         judged = _open_map(address, options)
         names = _merged(names, judged)
-        shapes = _shapes(reference, judged.grid, options.column)
+        shapes = _shapes(reference, judged.grid, options)
         is_points = shapes is not None and shapes.points is not None
         kinds.add(is_points)
+        is_elsewhere &= shapes is not None and not shapes.touching_window(judged.grid.window)
         if len(kinds) > 1:
             msg = "some references are points and some are not, which have no common measure"
             raise OptionError(msg, hint="Evaluate them one by one.")
@@ -140,7 +148,8 @@ def _evaluation(
         else:
             held |= _add_pixels(judged, reference, shapes, tally, options)
     is_points = kinds == {True}
-    if tally.is_empty:
+    # With a background, polygons that lie elsewhere would judge the whole map.
+    if tally.is_empty or is_elsewhere:
         what = "point with a label lies on the maps" if is_points else "pixel has a reference"
         msg = f"there is nothing to compare: no {what}"
         raise MismatchError(msg, hint="Do they lie in one place? 'geoseg info' tells where.")
@@ -191,23 +200,47 @@ def _open_map(address: str, options: EvaluateOptions) -> _Map:
     )
 
 
-def _shapes(reference: str, grid: PixelGrid, column: str | None) -> ReferenceShapes | None:
+def _shapes(reference: str, grid: PixelGrid, options: EvaluateOptions) -> ReferenceShapes | None:
+    """Return polygons or points; None for a raster.
+
+    Raises:
+        OptionError: They cannot be read, or are points and the ground between has a class.
+    """
     if not reference.lower().endswith(VECTOR_SUFFIXES):
         return None
-    return read_reference_shapes(reference, grid, column)
+    found = read_reference_shapes(reference, grid, options.column)
+    if found.points is not None and options.background is not None:
+        msg = f"--background goes with polygons and class rasters, {reference} holds points"
+        raise OptionError(msg, hint="Leave it out.")
+    return found
 
 
 def _matching(
-    judged: _Map, options: EvaluateOptions, reference: ClassRaster | None = None
+    judged: _Map,
+    options: EvaluateOptions,
+    reference: ClassRaster | None = None,
+    background_value: int | None = None,
 ) -> Matching:
     """Return the matching; numbers are their own names where the map has none."""
+    names = dict(reference.names) if reference else {}
+    told = parse_match(options.match)
     return Matching(
         names=dict(judged.raster.names),
         others=lambda: judged.counts,
-        told=parse_match(options.match),
-        reference_names=dict(reference.names) if reference else {},
+        told=with_background(told, names, background_value, options.background),
+        reference_names=names,
         any_number=not judged.raster.names,
     )
+
+
+def _background(matching: Matching, options: EvaluateOptions) -> int | None:
+    """Return the class of ground that no label covers; None where it is unknown.
+
+    Raises:
+        MismatchError: The map has no such class.
+    """
+    text = options.background
+    return None if text is None else matching.named(text.strip(), "--background")
 
 
 def class_counts(raster: ClassRaster) -> dict[int, int]:
@@ -275,13 +308,20 @@ def _reference(
     """
     if shapes is not None:
         matching = _matching(judged, options)
+        rest = _background(matching, options)
         ids = [matching.class_id(value) if value else None for value in shapes.values]
         held = HeldValues(texts=frozenset(shapes.values))
-        yield lambda window: _burnt(shapes, ids, window), lambda: held
+        yield lambda window: _burnt(shapes, [rest, *ids], window), lambda: held
         return
     raster = open_class_raster(reference, options.reference_band, flag="--reference-band")
-    matching = _matching(judged, options, raster)
     seen = set(raster.told_values)
+    value = None if options.background is None else raster.unlabelled_value
+    if value is not None:
+        raster = raster.with_nodata_as_value()
+    elif options.background is not None:
+        _log.warning("%s: no nodata from 0 to 254, so none of it is the background", reference)
+    matching = _matching(judged, options, raster, value)
+    _background(matching, options)  # a class that is none is told by the option's own name
     is_all = is_inside(raster.scene.grid, judged.grid)
     resample = options.align == "nearest"
     with aligned_reader(raster, judged.grid, resample=resample) as read:
@@ -296,15 +336,12 @@ def _reference(
 
 
 def _burnt(shapes: ReferenceShapes, ids: list[int | None], window: Window) -> ClassPixels:
+    """Return the classes of a window; the first id is that of what no shape covers."""
     which = shapes.touching(window.row_off, window.row_end)
-    number = burnt([(shapes.geometries[i], i) for i in which], window)
+    place = burnt([(shapes.geometries[i], i) for i in which], window) + 1
     table = np.array([0 if i is None else i for i in ids], np.int64)
     known = np.array([i is not None for i in ids], np.bool_)
-    inside = number >= 0
-    values = np.zeros(window.shape, np.int64)
-    values[inside] = table[number[inside]]
-    inside[inside] = known[number[inside]]
-    return ClassPixels(values, inside)
+    return ClassPixels(table[place], known[place])
 
 
 @contextmanager
@@ -419,6 +456,7 @@ def _write(found: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
         "maps": list(options.maps),
         "model": options.model,
         "references": list(options.references),
+        "background": options.background,
         **found.as_json(),
     }
     try:

@@ -46,6 +46,9 @@ def draw_sample(options: SampleOptions) -> SampleResult:
     if options.out.exists() and not options.overwrite:
         msg = f"{options.out} is there already"
         raise OutputError(msg, hint="Labels may be in it. Add --overwrite to replace it.")
+    if not options.out.absolute().parent.is_dir():
+        msg = f"cannot write {options.out}: there is no folder {options.out.parent}"
+        raise OutputError(msg, hint="Make the folder first, or choose another --out.")
     raster = open_class_raster(map_file(options.map), options.band)
     counts = class_counts(raster)
     if not counts:

@@ -504,6 +504,7 @@ def _facts(
     return {
         "training_data": [
             {"image": Path(s.scene.label).name, "labels": Path(s.pair.labels).name}
+            | ({} if s.pair.background is None else {"background": s.pair.background})
             for s in plan.scenes
         ],
         "training": training,
@@ -611,6 +612,9 @@ def _texts(
         ("weights", f"those after {training['best_step']} batches"),
         ("time", f"{training['minutes']} minutes"),
     ]  # fmt: skip
+    backgrounds = dict.fromkeys(s.pair.background for s in plan.scenes if s.pair.background)
+    if backgrounds:
+        rows.insert(1, ("unlabelled ground", ", ".join(backgrounds)))
     curves = fitter.curve, fitter.checks
     page = training_page(_name(plan), rows, curves, found, plan.legend, examples)
     numbers = {

@@ -328,7 +328,10 @@ def _require_parts(
     if np.count_nonzero(own[TRAIN]) < 2:  # noqa: PLR2004 - classes
         names = [c.name for c, n in zip(plan.legend, own[TRAIN], strict=True) if n]
         msg = f"the labels hold one class only ({', '.join(names) or 'none alone'})"
-        raise OptionError(msg, hint="Label what is not of the class too.")
+        hint = (
+            "Label what is not of the class too, or name the class of the rest with --background."
+        )
+        raise OptionError(msg, hint=hint)
 
 
 def _digest(arrays: _Arrays) -> str:

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.confusion import occurring
-from geoseg.accuracy.matching import HeldValues, Matching, parse_match, unheld_warning
+from geoseg.accuracy.matching import (
+    HeldValues,
+    Matching,
+    parse_match,
+    unheld_warning,
+    with_background,
+)
 from geoseg.errors import MismatchError, OptionError
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
@@ -24,10 +30,12 @@ from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_refer
 
 __all__ = [
     "LabelSource",
+    "background_warnings",
     "common_legend",
     "label_reader",
     "match_warnings",
     "open_labels",
+    "require_backgrounds",
     "require_classes",
     "unlabelled_warnings",
 ]
@@ -59,6 +67,8 @@ class LabelSource:
     """Labels that occur."""
     fingerprint: str
     """Changes with the file."""
+    background_value: int | None = None
+    """Nodata of a raster, read as a label: where the pair names a background, it stands there."""
 
     @property
     def names(self) -> dict[int, str]:
@@ -72,15 +82,18 @@ class LabelSource:
         if self.raster is None:
             return HeldValues(texts=texts)
         is_all = is_inside(self.raster.scene.grid, self.grid)
+        if self.background_value is not None:
+            texts |= {str(self.background_value)}
         return HeldValues(texts=texts | self.raster.told_values, is_all=is_all)
 
     def windows(self, side_px: int) -> Iterator[Window]:
-        """Yield squares of the grid that may hold labels."""
+        """Yield squares of the grid that may hold labels; with a background, all of them."""
+        everywhere = self.shapes is None or self.pair.background is not None
         for row in range(0, self.grid.height, side_px):
             height = min(side_px, self.grid.height - row)
             for col in range(0, self.grid.width, side_px):
                 window = Window(row, col, height, min(side_px, self.grid.width - col))
-                if self.shapes is None or len(_touching(self.shapes, window)):
+                if everywhere or (self.shapes and self.shapes.touching_window(window)):
                     yield window
 
 
@@ -100,23 +113,25 @@ def open_labels(
         GeosegError: They cannot be read, or do not belong to the scene.
     """
     if pair.labels.lower().endswith(VECTOR_SUFFIXES):
-        shapes = read_reference_shapes(pair.labels, grid, pair.column, role="labels")
-        if shapes.points is not None:
-            msg = f"found points in the labels {pair.labels}, expected polygons"
-            raise OptionError(msg, hint="A point labels one pixel; draw small polygons instead.")
-        if not len(_touching(shapes, grid.window)):
+        shapes = read_reference_shapes(
+            pair.labels, grid, pair.column, role="labels", takes_points=False
+        )
+        if pair.background is None and not shapes.touching_window(grid.window):
             raise _nothing_there(pair)
         return LabelSource(
             pair=pair, grid=grid, raster=None, shapes=shapes,
             values=tuple(dict.fromkeys(v for v in shapes.values if v)), fingerprint=fingerprint,
         )  # fmt: skip
     raster = open_class_raster(pair.labels, None, flag=None)
+    background_value = None if pair.background is None else raster.unlabelled_value
+    if background_value is not None:
+        raster = raster.with_nodata_as_value()
     if align is None and shift_px(raster.scene.grid, scene_grid) is None:
         with aligned_reader(raster, scene_grid, resample=False, target=_SCENE):
             pass  # tells in one line how the grids differ
     source = LabelSource(
         pair=pair, grid=grid, raster=raster, shapes=None, values=(),
-        fingerprint=raster.scene.fingerprint,
+        fingerprint=raster.scene.fingerprint, background_value=background_value,
     )  # fmt: skip
     found: set[int] = set()
     with aligned_reader(raster, grid, resample=True, target=_SCENE) as read:
@@ -137,7 +152,8 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
     """Return the classes that the labels themselves tell.
 
     Numbers keep their ids, and names that the files give them; texts get ids from 0 in the
-    order of the alphabet. 255 without a name is no class, nor is what lies below 0.
+    order of the alphabet, the background after them. 255 without a name is no class, nor is
+    what lies below 0.
 
     Raises:
         OptionError: There is no class, one only, or an id beyond 254.
@@ -159,7 +175,69 @@ def common_legend(sources: list[LabelSource], match: str | None) -> Legend:
                 ids.add(number)
                 if meaning is None and number in own_names:
                     names.setdefault(number, own_names[number])
-    return _legend({i: names.get(i, f"class {i}") for i in sorted(ids)}, texts, colours)
+    rest = [part for source in sources for part in _classes_of(source.pair.background or "")]
+    ids |= {number for part in rest if (number := whole_number(part)) is not None}
+    numbers = {i: names.get(i, f"class {i}") for i in sorted(ids)}
+    last = [part for part in rest if whole_number(part) is None]
+    legend = _legend(numbers, texts, last, colours)
+    if len(legend) < 2:  # noqa: PLR2004 - a map needs two classes
+        raise _one_class(legend, sources)
+    return legend
+
+
+def _one_class(legend: Legend, sources: list[LabelSource]) -> OptionError:
+    msg = f"the labels hold one class only ({legend.classes[0].name!r})"
+    hint = "Label what is not of the class too, or name the class of the rest with --background."
+    if any(source.pair.background for source in sources):
+        hint = "The background must be another class; beside --background - there must be two."
+    return OptionError(msg, hint=hint)
+
+
+def require_backgrounds(pairs: tuple[TrainPair, ...], *, overlap: bool) -> None:
+    """Refuse backgrounds that are no class, or none of the classes where these exclude each other.
+
+    Raises:
+        OptionError: There is one.
+    """
+    for text in dict.fromkeys(p.background for p in pairs if p.background is not None):
+        parts = [part.strip() for part in text.split("|")]
+        if not all(parts):
+            msg = f"--background {text!r} names no class"
+            raise OptionError(msg, hint="For example --background other.")
+        if overlap and parts != [NONE_OF_THEM]:
+            msg = f"--background names {text!r}, but of classes that overlap the rest is none"
+            raise OptionError(msg, hint="With --loss bce it is --background -.")
+        if not overlap and NONE_OF_THEM in parts:
+            msg = "--background - is none of the classes, which only --loss bce knows"
+            raise OptionError(msg, hint="Name a class for the rest, e.g. --background other.")
+
+
+def background_warnings(sources: list[LabelSource]) -> list[str]:
+    """Return a warning for each pair whose background may not be what was meant.
+
+    Raises:
+        MismatchError: No polygon of any file lies on its scene.
+    """
+    found, empty = [], []
+    for source in sources:
+        pair = source.pair
+        if pair.background is None:
+            continue
+        if source.shapes is not None and not source.shapes.touching_window(source.grid.window):
+            empty.append(pair)
+            found.append(
+                f"no polygon of {pair.labels} lies on {pair.image}: all of it is taken as "
+                f"{pair.background!r}"
+            )
+        if source.raster is not None and source.background_value is None:
+            found.append(
+                f"{pair.labels}: no nodata from 0 to 254, so none of it is the background "
+                "(--match VALUE=CLASS says what a value is)"
+            )
+    # Ground without a building is worth much, but labels in a wrong place look the same.
+    if empty and len(empty) == sum(source.shapes is not None for source in sources):
+        raise _nothing_there(empty[0])
+    return found
 
 
 def match_warnings(sources: list[LabelSource], match: str | None) -> list[str]:
@@ -208,7 +286,7 @@ def unlabelled_warnings(sources: list[LabelSource], match: str | None) -> list[s
 
 def _told_of(source: LabelSource, match: str | None) -> dict[int | str, str]:
     """Return what the user says of labels, by the value or by the file's own name for it."""
-    told = parse_match(source.pair.match or match)
+    told = _match_of(source, match)
     names = {str(number): name for number, name in source.names.items()}
     found = {}
     for value in source.values:
@@ -216,6 +294,12 @@ def _told_of(source: LabelSource, match: str | None) -> dict[int | str, str]:
         if text is not None:
             found[value] = text
     return found
+
+
+def _match_of(source: LabelSource, match: str | None) -> dict[str, str]:
+    """Return what ``--match`` says, and ``--background`` of a raster's nodata."""
+    told = parse_match(source.pair.match or match)
+    return with_background(told, source.names, source.background_value, source.pair.background)
 
 
 def _classes_of(meaning: str) -> list[str]:
@@ -229,17 +313,21 @@ def _is_ignored(source: LabelSource, value: int | str) -> bool:
     return number is not None and (number < 0 or (number == _IGNORE and number not in source.names))
 
 
-def _legend(numbers: dict[int, str], texts: set[str], colours: dict[int, str]) -> Legend:
+def _legend(
+    numbers: dict[int, str], texts: set[str], last: list[str], colours: dict[int, str]
+) -> Legend:
+    """Return the legend of numbers and their names, of texts, and of texts that come last."""
     taken = {name.casefold() for name in numbers.values()}
     free = (i for i in range(MAX_CLASS_ID + 1) if i not in numbers)
     # Forest and forest are one class, as everywhere.
     folded = {text.casefold(): text for text in sorted(texts, reverse=True)}
-    new = sorted(text for fold, text in folded.items() if fold not in taken)
+    after = {text.casefold(): text for text in reversed(last)}
+    new = sorted(text for fold, text in folded.items() if fold not in taken | set(after))
+    new += [text for fold, text in reversed(after.items()) if fold not in taken]
     numbers |= dict(zip(free, new, strict=False))
-    if len(numbers) < 2:  # noqa: PLR2004 - a map needs two classes
-        listing = ", ".join(repr(name) for name in numbers.values()) or "none"
-        msg = f"the labels hold {'one class only' if numbers else 'no class'} ({listing})"
-        raise OptionError(msg, hint="Label what is not of the class too, or name --classes.")
+    if not numbers:
+        msg = "the labels hold no class"
+        raise OptionError(msg, hint="Name classes in the labels, or with --match.")
     beyond = [number for number in numbers if not 0 <= number <= MAX_CLASS_ID]
     if beyond:
         msg = f"the labels hold class {beyond[0]}, a map takes 0 to {MAX_CLASS_ID}"
@@ -264,11 +352,11 @@ def label_reader(
         MismatchError: A label is no class of the legend.
     """
     dtype = label_dtype(len(legend) + overlap)
-    sets = _sets(source, legend, match, overlap=overlap)
+    sets, rest = _sets(source, legend, match, overlap=overlap)
     if source.shapes is not None:
         shapes = source.shapes
         bits = [sets.get(value, 0) for value in shapes.values]
-        yield lambda window: _burnt_sets(shapes, bits, window, dtype, overlap=overlap)
+        yield lambda window: _burnt_sets(shapes, (bits, rest), window, dtype, overlap=overlap)
     elif source.raster is not None:
         known = np.array(source.values, np.int64)
         table = np.array([sets[value] for value in source.values], np.uint64).astype(dtype)
@@ -291,52 +379,56 @@ def _looked_up(pixels: ClassPixels, known: NDArray[np.int64], table: Labels) -> 
 
 def _sets(
     source: LabelSource, legend: Legend, match: str | None, *, overlap: bool
-) -> dict[int | str, int]:
-    """Return the set of classes that each label stands for."""
+) -> tuple[dict[int | str, int], int]:
+    """Return the set of classes that each label stands for, and that of unlabelled ground."""
     told = _told_of(source, match)
     index = {c.class_id: k for k, c in enumerate(legend)}
     matching = Matching(
         names={c.class_id: c.name for c in legend},
-        told=parse_match(source.pair.match or match),
+        told=_match_of(source, match),
         reference_names=source.names,
         source=f"the labels {source.pair.labels}",
         target="the legend",
     )
+
+    def set_of(meaning: str, option: str) -> int:
+        if overlap and meaning.strip() == NONE_OF_THEM:
+            return bits_of([len(legend)])
+        return bits_of(index[matching.named(part, option)] for part in _classes_of(meaning))
+
+    # First, so that a background that is no class is told by its own name.
+    rest = set_of(source.pair.background or "", "--background")
     found: dict[int | str, int] = {}
     for value in source.values:
         meaning = told.get(value)
-        if meaning is None:
-            ids = [] if _is_ignored(source, value) else [matching.class_id(value)]
-        else:
-            ids = [matching.named(part) for part in _classes_of(meaning)]
+        if meaning is not None:
+            found[value] = set_of(meaning, "--match")
+            continue
+        ids = [] if _is_ignored(source, value) else [matching.class_id(value)]
         found[value] = bits_of(index[i] for i in ids if i is not None)
-        if overlap and meaning == NONE_OF_THEM:
-            found[value] = bits_of([len(legend)])
-    return found
-
-
-def _touching(shapes: ReferenceShapes, window: Window) -> NDArray[np.intp]:
-    b = shapes.bounds
-    inside = (b[:, 3] > window.row_off) & (b[:, 1] < window.row_end)
-    return np.flatnonzero(inside & (b[:, 2] > window.col_off) & (b[:, 0] < window.col_end))
+    return found, rest
 
 
 def _burnt_sets(
     shapes: ReferenceShapes,
-    bits: list[int],
+    sets: tuple[list[int], int],
     window: Window,
     dtype: np.dtype[np.unsignedinteger[Any]],
     *,
     overlap: bool,
 ) -> Labels:
-    which = [int(i) for i in _touching(shapes, window)]
-    total = np.zeros(window.shape, dtype)
-    if overlap:
-        for value in {bits[i] for i in which} - {0}:
-            own = [(shapes.geometries[i], i) for i in which if bits[i] == value]
-            total[burnt(own, window) >= 0] |= dtype.type(value)
-        return total
+    """Return the sets of a window: those of the polygons, and one for what none of them covers.
+
+    A polygon that is left out covers its ground all the same: somebody said to leave it out.
+    """
+    bits, rest = sets
+    which = shapes.touching_window(window)
     number = burnt([(shapes.geometries[i], i) for i in which], window)
-    inside = number >= 0
-    total[inside] = np.array([0, *bits], np.uint64).astype(dtype)[number[inside] + 1]
+    table = np.array([rest, *bits], np.uint64).astype(dtype)
+    if not overlap:
+        return table[number + 1]
+    total: Labels = np.where(number < 0, table[0], table[0] * 0)
+    for value in {bits[i] for i in which} - {0}:
+        own = [(shapes.geometries[i], i) for i in which if bits[i] == value]
+        total[burnt(own, window) >= 0] |= dtype.type(value)
     return total

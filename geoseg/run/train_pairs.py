@@ -21,7 +21,7 @@ _RASTERS: Final = (".tif", ".tiff", ".vrt", ".jp2", ".png", ".img")
 _SCENES: Final = (*_RASTERS, ".jpg", ".jpeg")
 """Lossy compression spoils class numbers, so labels are no JPEG."""
 _LISTS: Final = (".csv", ".json")
-_COLUMNS: Final = ("image", "labels", "split", "weight", "match", "column", "gsd")
+_COLUMNS: Final = ("image", "labels", "split", "weight", "match", "column", "gsd", "background")
 _ENDINGS: Final = ("_labels", "_label", "_mask", "")
 """How labels are called after their scene; just as the scene only in a folder of their own."""
 
@@ -42,6 +42,8 @@ class TrainPair:
     """As ``--match``, for this pair."""
     column: str | None = None
     """As ``--column``, for this pair."""
+    background: str | None = None
+    """As ``--background``, for this pair."""
     gsd_m: float | None = None
     """Pixel size of the scene, where the file's is wrong or missing."""
 
@@ -53,7 +55,11 @@ def find_pairs(options: TrainOptions) -> tuple[TrainPair, ...]:
         OptionError: Labels are missing or spare, or the list or folder holds no pair.
     """
     return tuple(
-        pair if pair.column is not None else replace(pair, column=options.column)
+        replace(
+            pair,
+            column=options.column if pair.column is None else pair.column,
+            background=options.background if pair.background is None else pair.background,
+        )
         for pair in _named(options)
     )
 
@@ -156,6 +162,7 @@ def _from_row(row: Mapping[str, Any], number: int, path: Path) -> TrainPair:
         weight=_positive(told.get("weight", "1"), "weight", number, path),
         match=told.get("match"),
         column=told.get("column"),
+        background=told.get("background"),
         gsd_m=_positive(told["gsd"], "gsd", number, path) if "gsd" in told else None,
     )
 

@@ -26,9 +26,11 @@ from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings
 from geoseg.run.train_labels import (
     LabelSource,
+    background_warnings,
     common_legend,
     match_warnings,
     open_labels,
+    require_backgrounds,
     require_classes,
     unlabelled_warnings,
 )
@@ -108,7 +110,7 @@ class TrainPlan:
                 [
                     scene.scene.label, scene.scene.fingerprint, scene.pair.labels,
                     scene.labels.fingerprint, scene.pair.part, scene.pair.weight,
-                    scene.pair.match, scene.pair.gsd_m, scene.pair.column,
+                    scene.pair.match, scene.pair.gsd_m, scene.pair.column, scene.pair.background,
                 ]
                 for scene in self.scenes
             ],
@@ -130,6 +132,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
     """
     overlap = is_per_class(options.loss)
     pairs = find_pairs(options)
+    require_backgrounds(pairs, overlap=overlap)
     start = None if options.start is None else find_model(options.start)
     images = [replace(open_scene(pair.image), blank_value=options.nodata) for pair in pairs]
     band_names, bands = _bands(images, options, start)
@@ -141,6 +144,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
     _require_one_kind(scenes)
     sources = [scene.labels for scene in scenes]
     unheld = match_warnings(sources, options.match)
+    uncovered = background_warnings(sources)
     legend = _legend(options, start, sources)
     label_dtype(len(legend) + overlap)  # refuses more classes than it has bits for
     require_classes(sources, legend, options.match)
@@ -159,6 +163,7 @@ def make_train_plan(options: TrainOptions) -> TrainPlan:
             *_first(_size_warnings(images, pairs, gsd_m)),
             *_first(collars),
             *_first(unlabelled_warnings(sources, options.match)),
+            *_first(uncovered),
             *unheld,
         ),
     )
@@ -333,7 +338,7 @@ def _legend(
         legend = common_legend(sources, options.match)
     if len(legend) < _LEAST_CLASSES:
         msg = f"the legend holds one class only ({legend.classes[0].name!r}), a map needs two"
-        raise OptionError(msg, hint="Add a class for everything else.")
+        raise OptionError(msg, hint="Add a class for the rest, and name it with --background.")
     return legend
 
 

@@ -17,6 +17,7 @@ from geoseg.vector.aoi import near_scene, reprojected
 
 if TYPE_CHECKING:
     from geoseg.grid.pixel_grid import PixelGrid
+    from geoseg.grid.window import Window
 
 __all__ = ["VECTOR_SUFFIXES", "ReferenceShapes", "read_reference_shapes", "write_points"]
 
@@ -48,9 +49,21 @@ class ReferenceShapes:
         found = (self.bounds[:, 3] > first_row) & (self.bounds[:, 1] < end_row)
         return [int(i) for i in np.flatnonzero(found)]
 
+    def touching_window(self, window: Window) -> list[int]:
+        """Return the numbers of the geometries that may reach into a window, in file order."""
+        b = self.bounds
+        cols = (b[:, 2] > window.col_off) & (b[:, 0] < window.col_end)
+        rows = (b[:, 3] > window.row_off) & (b[:, 1] < window.row_end)
+        return [int(i) for i in np.flatnonzero(rows & cols)]
+
 
 def read_reference_shapes(
-    path: str, grid: PixelGrid, column: str | None, *, role: str = "reference"
+    path: str,
+    grid: PixelGrid,
+    column: str | None,
+    *,
+    role: str = "reference",
+    takes_points: bool = True,
 ) -> ReferenceShapes:
     """Read polygons or points with their labels.
 
@@ -59,14 +72,15 @@ def read_reference_shapes(
         grid: Grid of the map; the geometries come in its pixels.
         column: Attribute with the label; may be left out where there is a usual one.
         role: What messages call the file.
+        takes_points: Points will do, too.
 
     Raises:
         OptionError: The file cannot be read, holds neither polygons nor points, or both, or
-            the column is not there, or empty.
+            points that will not do, or the column is not there, or empty.
     """
     import shapely  # noqa: PLC0415
 
-    frame = _frame(path, role)
+    frame = _frame(path, role, takes_points=takes_points)
     name = _column(frame, f"the {role} {path}", column)
     shapes = frame.geometry.to_numpy()
     frame = frame[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
@@ -74,8 +88,12 @@ def read_reference_shapes(
     kinds = set(frame.geometry.geom_type)
     if not kinds or not (kinds <= _POINTS or kinds <= _AREAS):
         found = ", ".join(sorted(kinds)) or "nothing"
-        msg = f"found {found} in the {role} {path}, expected polygons, or points"
+        wanted = "polygons, or points" if takes_points else "polygons"
+        msg = f"found {found} in the {role} {path}, expected {wanted}"
         raise OptionError(msg)
+    if kinds <= _POINTS and not takes_points:
+        msg = f"found points in the {role} {path}, expected polygons"
+        raise OptionError(msg, hint="A point labels one pixel; draw small polygons instead.")
     if kinds <= _POINTS:
         frame = frame.explode(index_parts=False)
     if frame.crs is not None and grid.crs is not None and frame.crs != grid.crs:
@@ -116,7 +134,7 @@ def _moved(frame: Any, grid: PixelGrid) -> Any:  # noqa: ANN401
     return frame[~frame.geometry.is_empty]
 
 
-def _frame(path: str, role: str) -> Any:  # noqa: ANN401 - geopandas has no types
+def _frame(path: str, role: str, *, takes_points: bool) -> Any:  # noqa: ANN401 - geopandas' own
     import geopandas  # noqa: PLC0415 - 0.5 s
 
     try:
@@ -128,7 +146,10 @@ def _frame(path: str, role: str) -> Any:  # noqa: ANN401 - geopandas has no type
             return geopandas.read_file(path, layer=names[0])
     except Exception as error:
         msg = f"cannot read the {role} {path}: {' '.join(str(error).split())[:200]}"
-        raise OptionError(msg, hint="Give a class raster, polygons, or points.") from error
+        kinds = (
+            "a class raster, polygons, or points" if takes_points else "a class raster, or polygons"
+        )
+        raise OptionError(msg, hint=f"Give {kinds}.") from error
     listing = ", ".join(names)
     msg = f"found {len(names)} layers with geometries in the {role} {path}: {listing}"
     raise OptionError(msg, hint="Save the one that is meant as a file of its own.")

@@ -299,7 +299,61 @@ def test_polygons_are_compared_where_they_hold_pixel_centres(
         assert abs(found.matrix - expected).sum() <= 0.01 * expected.sum()
 
 
+def test_outlines_and_a_background_judge_the_whole_map(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    mapped, _, map_file, _ = pair
+    names = ["roof", "shade", "roof"]
+    shapes = [
+        box(*(NORTH_UP @ (left, 30)), *(NORTH_UP @ (right, 5)))
+        for left, right in ((10, 40), (30, 60), (55, 70))
+    ]
+    file = tmp_path / "roofs.gpkg"
+    geopandas.GeoDataFrame({"class": names}, geometry=shapes, crs=UTM).to_file(file)
+    truth = np.full_like(mapped, 1)
+    truth[5:30, 10:30] = truth[5:30, 55:70] = 0
+    truth[5:30, 30:55] = 255
+    told = {"match": "roof=building,shade=", "out": tmp_path / "out"}
+    found = judged(map_file, file, background="Land", **told)
+    np.testing.assert_array_equal(found.matrix, by_hand(mapped, truth))
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["background"] == "Land"
+    mask = np.where(truth == 1, 7, np.where(truth == 0, 3, 255))
+    mask[:, 120:] = 255
+    raster = class_file(tmp_path / "mask.tif", mask, names=False, nodata=7)
+    found = judged(map_file, raster, background="land", match="3=building,255=")
+    truth[:, 120:] = 255
+    np.testing.assert_array_equal(found.matrix, by_hand(mapped, truth))
+
+
+def test_a_background_that_judges_nothing_is_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, truth_file = pair
+    points = tmp_path / "p.gpkg"
+    draw_sample(SampleOptions(map=str(map_file), out=points, points=200))
+    frame = geopandas.read_file(points)
+    frame.assign(reference="land").to_file(points)
+    with pytest.raises(OptionError, match="--background goes with polygons and class rasters"):
+        judged(map_file, points, background="land")
+    frame = geopandas.GeoDataFrame({"class": ["road"]}, geometry=[box(0, 0, 9, 9)], crs=UTM)
+    frame.to_file(tmp_path / "away.gpkg")
+    with pytest.raises(MismatchError, match="nothing to compare"):
+        judged(map_file, tmp_path / "away.gpkg", background="land")
+    for reference in (tmp_path / "away.gpkg", truth_file):
+        with pytest.raises(MismatchError, match="--background names 'sky', which is no class of"):
+            judged(map_file, reference, background="sky")
+
+
 # Points ---------------------------------------------------------------------------------
+
+
+def test_points_in_a_folder_that_is_not_there_are_one_line(
+    pair: tuple[np.ndarray, np.ndarray, Path, Path], tmp_path: Path
+) -> None:
+    *_, map_file, _ = pair
+    out = tmp_path / "nodir" / "p.gpkg"
+    with pytest.raises(OutputError, match=r"cannot write .*p.gpkg: there is no folder .*nodir$"):
+        draw_sample(SampleOptions(map=str(map_file), out=out))
 
 
 def test_points_are_drawn_labelled_and_judged(
@@ -429,7 +483,7 @@ def test_a_class_of_one_pixel_that_is_a_point_is_known(tmp_path: Path) -> None:
     file = class_file(tmp_path / "a.tif", classes)
     points = tmp_path / "p.gpkg"
     draw_sample(SampleOptions(map=str(file), out=points, points=60))
-    with pytest.raises(MismatchError, match="no point with a label"):
+    with pytest.raises(OptionError, match=r"none of the 60 shapes .* has a label in 'reference'"):
         judged(file, points)
     frame = geopandas.read_file(points)
     frame["reference"] = frame["stratum"].astype(str) + ".0"

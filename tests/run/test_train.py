@@ -214,6 +214,34 @@ def test_polygons_train(tmp_path: Path) -> None:
     assert sum(px["blocks"].values()) >= 25
 
 
+def test_outlines_train_with_a_background(tmp_path: Path) -> None:
+    """Nodata of the scene stays unknown; card, report and numbers tell of the background."""
+    classes = blobs(4)
+    scene = write_scene(tmp_path / "scene.tif", classes)
+    with rasterio.open(scene, "r+") as target:
+        pixels = target.read()
+        pixels[:, :, :90] = 0
+        target.write(pixels)
+        target.nodata = 0
+    path = write_polygons(tmp_path / "l.gpkg", classes, ("field", "wood"))
+    frame = geopandas.read_file(path)
+    frame[frame["class"] == "wood"].to_file(path)
+    options = TrainOptions(data=(str(scene),), labels=(str(path),), out=tmp_path / "m",
+                           background="other", **QUICK)  # fmt: skip
+    made = train(options)
+    assert [c.name for c in made.card.legend] == ["wood", "other"]
+    assert made.card.facts["training_data"][0]["background"] == "other"
+    numbers = json.loads((tmp_path / "m" / "training.json").read_text())
+    assert numbers["identity"]["options"]["background"] == "other"
+    assert numbers["identity"]["pairs"][0][-1] == "other"
+    assert "unlabelled ground" in (tmp_path / "m" / "report.html").read_text()
+    (tmp_path / "g").mkdir()
+    blocks, _ = prepare_blocks(make_train_plan(options), tmp_path / "g", lambda *_: None)
+    assert (blocks.labels[~blocks.valid] == 0).all()
+    assert not blocks.valid.all()
+    assert set(np.unique(blocks.labels)) == {0, 1, 2}
+
+
 def test_a_folder_a_list_and_fine_tuning(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ground"
     (folder / "images").mkdir(parents=True)

@@ -210,3 +210,182 @@ def test_scenes_of_two_kinds_are_refused(tmp_path: Path) -> None:
         make_train_plan(
             TrainOptions(data=tuple(paths), labels=(str(file),) * 2, out=tmp_path / "m")
         )
+
+
+# What no label covers ---------------------------------------------------------------------
+
+
+def outlines(path: Path, *named: tuple[str | None, tuple[int, int, int, int]]) -> Path:
+    """Write polygons: class, and first column, first row, last column, last row."""
+    boxes = [
+        shapely.box(*(NORTH_UP @ (left, bottom)), *(NORTH_UP @ (right, top)))
+        for _, (left, top, right, bottom) in named
+    ]
+    frame = geopandas.GeoDataFrame({"class": [name for name, _ in named]}, geometry=boxes, crs=UTM)
+    frame.to_file(path)
+    return path
+
+
+def test_outlines_alone_say_all_with_a_background(tmp_path: Path) -> None:
+    file = outlines(tmp_path / "l.gpkg", ("roof", (8, 8, 24, 20)), ("roof", (20, 16, 40, 30)))
+    with pytest.raises(OptionError, match=r"one class only \('roof'\)") as refused:
+        planned(tmp_path, file)
+    assert "--background" in str(refused.value.hint)
+    with pytest.raises(OptionError, match="one class only") as refused:
+        planned(tmp_path, file, background="Roof")
+    assert "another class" in str(refused.value.hint)
+    plan = planned(tmp_path, file, background="field")
+    assert classes(plan) == {0: "roof", 1: "field"}
+    assert len({c.colour for c in plan.legend}) == 2
+    expected = np.full((SIDE, SIDE), 2)
+    expected[8:20, 8:24] = expected[16:30, 20:40] = 1
+    assert np.array_equal(sets_of(plan), expected)
+    assert plan.warnings == ()
+    # Ground far from any polygon is looked through, too.
+    assert len(list(plan.scenes[0].labels.windows(16))) == 16
+
+
+def test_ground_that_is_left_out_is_no_background(tmp_path: Path) -> None:
+    """The last of two polygons wins; one that is left out, or bare, covers its ground too."""
+    file = outlines(
+        tmp_path / "l.gpkg", ("roof", (0, 0, 20, 20)), ("shade", (10, 0, 30, 20)),
+        ("roof", (25, 0, 40, 20)), (None, (0, 40, 20, 60)), ("Other", (40, 40, 50, 50)),
+    )  # fmt: skip
+    plan = planned(tmp_path, file, background="other", match="shade=")
+    assert classes(plan) == {0: "roof", 1: "other"}
+    expected = np.full((SIDE, SIDE), 2)
+    expected[:20, :10] = expected[:20, 25:40] = 1
+    expected[:20, 10:25] = expected[40:60, :20] = 0
+    assert np.array_equal(sets_of(plan), expected)
+
+
+def test_where_classes_overlap_the_background_is_none_of_them(tmp_path: Path) -> None:
+    file = outlines(
+        tmp_path / "l.gpkg", ("roof", (0, 0, 20, 20)), ("panel", (10, 10, 20, 20)),
+        ("shade", (40, 0, 60, 20)),
+    )  # fmt: skip
+    plan = planned(tmp_path, file, background="-", loss="bce", match="shade=")
+    assert classes(plan) == {0: "panel", 1: "roof"}
+    expected = np.full((SIDE, SIDE), 4)
+    expected[:20, :20] = 2
+    expected[10:20, 10:20] = 3
+    expected[:20, 40:60] = 0
+    assert np.array_equal(sets_of(plan), expected)
+
+
+@pytest.mark.parametrize("gsd_m", [None, 0.15])
+def test_nodata_of_a_mask_is_background_within_its_extent(
+    tmp_path: Path, gsd_m: float | None
+) -> None:
+    """As gdal_rasterize writes outlines: 0 where there is none, and 0 is nodata."""
+    mask = np.zeros((1, 32, 48), np.uint8)
+    mask[0, 8:16, 8:16] = 1
+    mask[0, 20:24, 8:16] = 255
+    file = write_scene(tmp_path / "mask.tif", mask, nodata=0)
+    with pytest.raises(OptionError, match="one class only"):
+        planned(tmp_path, file, gsd_m=gsd_m)
+    plan = planned(tmp_path, file, gsd_m=gsd_m, background="other", match="1=roof")
+    assert classes(plan) == {0: "roof", 1: "other"}
+    expected = np.zeros((SIDE, SIDE), int)
+    expected[:32, :48] = 2
+    expected[8:16, 8:16] = 1
+    expected[20:24, 8:16] = 0
+    step = 1 if gsd_m is None else 2
+    assert np.array_equal(sets_of(plan), expected.repeat(step, 0).repeat(step, 1))
+    plan = planned(tmp_path, file, gsd_m=gsd_m, background="other", match="0=,1=roof")
+    assert np.count_nonzero(sets_of(plan)) == 64 * step**2
+    # A number that the legend calls otherwise is no clash: the option says what it is.
+    plan = planned(tmp_path, file, background="0", classes="0:rest:#111111,1:roof:#222222")
+    assert np.array_equal(sets_of(plan) == 1, expected == 2)
+
+
+def test_what_nobody_looked_at_is_no_background(tmp_path: Path) -> None:
+    values = (SQUARES % 3).astype(np.int16)
+    for nodata, at in ((255, 255), (-7, -7), (None, -7)):
+        file = write_scene(
+            tmp_path / f"{at}{nodata}.tif", np.where(values == 2, at, values)[None], nodata=nodata
+        )
+        plan = planned(tmp_path, file, background="other")
+        assert np.array_equal(sets_of(plan), np.array([1, 2, 0])[values])
+        assert any("no nodata from 0 to 254" in text for text in plan.warnings)
+
+
+def test_a_background_is_one_of_the_classes_that_are_told(tmp_path: Path) -> None:
+    file = outlines(tmp_path / "l.gpkg", ("roof", (8, 8, 24, 20)))
+    told = "1:roof:#111111,5:field:#222222,6:road:#333333"
+    plan = planned(tmp_path, file, background="field|6", classes=told)
+    assert sets_of(plan)[0, 0] == 6
+    with pytest.raises(MismatchError, match=r"^--background names 'sky', which is no class of the"):
+        planned(tmp_path, file, background="sky", classes=told)
+    with pytest.raises(MismatchError, match=r"^--background names 'sky', which is no class of the"):
+        planned(tmp_path, file, background="sky", match="roof=building", start="aerial-landcover")
+    with pytest.raises(OptionError, match="legend holds one class only") as refused:
+        planned(tmp_path, file, background="roof", classes="1:roof:#111111")
+    assert "--background" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"background": " "}, "--background ' ' names no class"),
+        ({"background": "a|"}, r"--background 'a\|' names no class"),
+        ({"background": "-"}, "--background - is none of the classes, which only --loss bce"),
+        ({"background": "field", "loss": "bce"}, "--background names 'field', but of classes that"),
+    ],
+)
+def test_a_background_that_cannot_be_right(
+    tmp_path: Path, options: dict[str, str], says: str
+) -> None:
+    file = outlines(tmp_path / "l.gpkg", ("roof", (8, 8, 24, 20)))
+    with pytest.raises(OptionError, match=says) as refused:
+        planned(tmp_path, file, **options)
+    assert "\n" not in str(refused.value)
+    assert refused.value.hint
+
+
+def test_a_list_names_backgrounds_and_the_digest_holds_them(tmp_path: Path) -> None:
+    outlines(tmp_path / "l.gpkg", ("roof", (8, 8, 24, 20)))
+    planned(tmp_path, tmp_path / "l.gpkg", background="field")  # makes the scene
+    listing = tmp_path / "pairs.csv"
+    digests = set()
+    for own, told in (("", "field"), ("wood", "field"), ("wood", "town"), ("", "town")):
+        listing.write_text(
+            f"image,labels,background\nscene.tif,l.gpkg,{own}\nscene.tif,l.gpkg,water\n"
+        )
+        plan = make_train_plan(
+            TrainOptions(data=(str(listing),), out=tmp_path / "m", background=told)
+        )
+        assert list(classes(plan).values()) == ["roof", own or told, "water"]
+        digests.add(plan.digest)
+    assert len(digests) == 4
+    listing.write_text("image,labels,background\nscene.tif,l.gpkg,field\n")
+    first = make_train_plan(TrainOptions(data=(str(listing),), out=tmp_path / "m"))
+    listing.write_text("image,labels,background\nscene.tif,l.gpkg,wood\n")
+    assert make_train_plan(TrainOptions(data=(str(listing),), out=tmp_path / "m")).digest not in {
+        first.digest, *digests,
+    }  # fmt: skip
+
+
+def test_a_scene_without_a_polygon_is_background_beside_one_that_has_some(tmp_path: Path) -> None:
+    here = outlines(tmp_path / "here.gpkg", ("roof", (8, 8, 24, 20)))
+    away = outlines(tmp_path / "away.gpkg", ("roof", (800, 8, 824, 20)))
+    plan = planned(tmp_path, away, here, background="other")
+    (warning,) = plan.warnings
+    assert "no polygon of" in warning
+    assert "away.gpkg" in warning
+    assert (sets_of(plan) == 2).all()
+    with pytest.raises(MismatchError, match=r"no label of .*away.gpkg lies on"):
+        planned(tmp_path, away, background="other")
+
+
+def test_labels_ask_for_no_points(tmp_path: Path) -> None:
+    shapes = [shapely.Point(*(NORTH_UP @ (3, 3))), shapely.box(0, 0, 1, 1)]
+    geopandas.GeoDataFrame({"class": ["a", "b"]}, geometry=shapes, crs=UTM).to_file(
+        tmp_path / "mixed.gpkg"
+    )
+    (tmp_path / "broken.gpkg").write_text("nothing")
+    with pytest.raises(OptionError, match=r"found Point, Polygon in .*, expected polygons$"):
+        planned(tmp_path, tmp_path / "mixed.gpkg")
+    with pytest.raises(OptionError, match="cannot read the labels") as refused:
+        planned(tmp_path, tmp_path / "broken.gpkg")
+    assert refused.value.hint == "Give a class raster, or polygons."

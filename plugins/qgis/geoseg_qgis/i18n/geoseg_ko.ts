@@ -1500,6 +1500,10 @@
    <translation>번호도 이름도 지도와 다를 때 기준 자료의 값이 뜻하는 것. VALUE=는 그 값을 뺍니다.</translation>
   </message>
   <message>
+   <source>Ground that no polygon of the reference covers is this class, in a class raster its nodata (255 and what --match leaves out stay unknown).</source>
+   <translation>기준 자료의 어느 폴리곤도 덮지 않는 땅은 이 클래스, 클래스 래스터에서는 그 nodata (255와 --match가 빼는 것은 알 수 없음).</translation>
+  </message>
+  <message>
    <source>Band of the classes in the reference. [default: the only one]</source>
    <translation>기준 자료에서 클래스가 있는 밴드. [기본값: 하나뿐인 밴드]</translation>
   </message>
@@ -1530,6 +1534,10 @@
   <message>
    <source>What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce both), VALUE= is left out, VALUE=- with bce is none of the classes.</source>
    <translation>라벨 값의 뜻. VALUE=A|B는 둘 중 하나(--loss bce이면 둘 다), VALUE=는 뺌, bce에서 VALUE=-는 어느 클래스도 아님.</translation>
+  </message>
+  <message>
+   <source>Ground that no polygon covers is this class, in a class raster its nodata (255 and what --match leaves out stay unknown); with --loss bce - for none of the classes.</source>
+   <translation>어느 폴리곤도 덮지 않는 땅은 이 클래스, 클래스 래스터에서는 그 nodata (255와 --match가 빼는 것은 알 수 없음). --loss bce에서는 - 가 어느 클래스도 아님.</translation>
   </message>
   <message>
    <source>The classes, e.g. "0:field:#d9c9a3,1:wood:#4e8f3a", or a JSON or CSV file. [default: the labels' own, with --from the model's]</source>
