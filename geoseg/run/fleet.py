@@ -418,8 +418,9 @@ def _client(where: Any, options: ClusterOptions) -> Client:  # noqa: ANN401 - cl
     security = _security(options) if isinstance(where, str) else None
     try:
         return Client(where, security=security, timeout=_CONNECT_S)
-    except (OSError, TimeoutError, ValueError, RuntimeError, TypeError) as error:
-        # TypeError is what Dask says of tls:// without certificates.
+    except (OSError, TimeoutError, ValueError, RuntimeError, TypeError, AssertionError) as error:
+        # TypeError is what Dask says of tls:// without certificates, AssertionError where this
+        # machine is so busy that its thread has not begun within ten seconds.
         msg = f"cannot reach the scheduler {where}: {_told(error)}"
         raise ClusterError(
             msg, hint="Is it running, is the address right, and does it want TLS (--tls-ca ...)?"
