@@ -89,8 +89,8 @@ TRIALS = (
         name="the same, without synthetic scenes either", without=(*TEMPERATE, "synthetic"),
         judged_on=TEMPERATE,
     ),
-    Trial(name="the default at 0.75 m", gsd_m=0.75),
     Trial(name="the default at 1.5 m", gsd_m=1.5),
+    Trial(name="the default at 0.75 m", gsd_m=0.75),
     Trial(
         name="U-Net, MobileNetV4-conv-small, narrow decoder", encoder="tu-mobilenetv4_conv_small",
     ),
