@@ -31,7 +31,7 @@ __all__ = [
     "split_names",
     "verbosity_options",
     "with_options",
-]  # fmt: skip
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from geoseg.cli.options import (
+    Command,
     configure_logging,
     errors_as_events,
     json_option,
     split_names,
     verbosity_options,
+    with_options,
 )
 from geoseg.options import ARCHITECTURES, DEFAULT_STEPS, TrainOptions
 
@@ -164,17 +166,16 @@ _CARD = (
 )  # fmt: skip
 
 
-def _with_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
-    for option in reversed((*_DATA, *_NETWORK, *_FIT, *_CARD)):
-        command = option(command)
-    return command
+def _train_options(command: Command) -> Command:
+    """Add the fields of ``TrainOptions`` but for ``data`` and ``out``."""
+    return with_options(command, (*_DATA, *_NETWORK, *_FIT, *_CARD))
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("data", metavar="SCENE...|FOLDER|LIST", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR",
               help="Model folder to make.")  # fmt: skip
-@_with_options
+@_train_options
 @json_option
 @verbosity_options
 def train_command(
