@@ -239,8 +239,8 @@ def _cpu_flags() -> frozenset[str]:
 def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
     """Return how many windows one forward pass takes.
 
-    One on the CPU, where a batch gains nothing and costs memory; on a GPU as many as
-    fit half of what is free now, at most 16.
+    One on the CPU, where a batch gains nothing and costs memory; on a GPU, where two batches
+    are under way at once, as many as fit four tenths of what is free now, at most 16.
     """
     if not device.name.startswith("cuda"):
         return 1
@@ -248,4 +248,4 @@ def auto_batch_size(device: Device, card: ModelCard, window_px: int) -> int:
 
     free_bytes, _ = torch.cuda.mem_get_info(device.name)
     each = device.bytes_per_px(card) * window_px
-    return int(min(max(free_bytes * 0.5 // each, 1), 16))
+    return int(min(max(free_bytes * 0.4 // each, 1), 16))

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from geoseg.confidence import CONFIDENCE_STEPS
-from geoseg.errors import GeosegError, ModelError
+from geoseg.errors import GeosegError, ModelError, OutOfDeviceMemoryError
 from geoseg.memory import keep_freed_pages
 from geoseg.model.card import ModelCard
 from geoseg.model.device import Device
 from geoseg.model.focus import FocusedUnet, focused
 from geoseg.model.fold import folded
+from geoseg.model.lanes import Lanes, lanes_of
 from geoseg.model.network import load_network
 from geoseg.model.predictor import LabelBatch, Pixels, no_memory_error, not_finite_error
 
 __all__ = ["TorchPredictor", "load_predictor"]
 
+_Result = TypeVar("_Result")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # What networks raise for windows that they do not take.
 _NETWORK_ERRORS = (RuntimeError, MemoryError, AssertionError, ValueError, IndexError, TypeError)
@@ -69,8 +71,8 @@ class TorchPredictor:
     """Runs a torch network; see ``Predictor`` for the contract.
 
     On the CPU every calling thread computes with one thread of its own: two windows side
-    by side are faster than two threads that wait for each other after every layer. On a
-    GPU one batch runs at a time.
+    by side are faster than two threads that wait for each other after every layer. On
+    CUDA one batch is copied while another is computed, see ``Lanes``.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class TorchPredictor:
         card: ModelCard,
         device: Device,
         focus: FocusedUnet | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         """Move the network to the device and prepare the normalisation.
 
@@ -87,6 +90,7 @@ class TorchPredictor:
             card: Its card.
             device: Where it runs.
             focus: The same network, for windows whose rim is not kept.
+            lanes: How many batches are under way at once; default what suits the device.
         """
         self._focus = focus
         self._precision = device.precision
@@ -100,47 +104,75 @@ class TorchPredictor:
         divisor = torch.tensor([s.divisor for s in card.scaling], dtype=torch.float32)
         self._offset = offset.view(1, -1, 1, 1).to(self._device)
         self._divisor = divisor.view(1, -1, 1, 1).to(self._device)
-        self._one_at_a_time: AbstractContextManager[Any] = (
-            nullcontext() if device.is_cpu else threading.Lock()
-        )
+        self._lanes = lanes if lanes is not None else lanes_of(self._device)
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return (n, class, row, col) scores: softmax, or one sigmoid per class."""
-        with self._session(pixels):
-            logits = self._logits(pixels)
-            if self._is_sigmoid:
-                scores = logits.sigmoid_()
-                self._require_finite(scores, pixels)
-                independent: NDArray[np.float32] = scores.cpu().numpy()
-                return independent
-            scores = torch.softmax(logits, dim=1)
-            # One class tells: a logit that is no number spoils the softmax of all.
-            self._require_finite(scores[:, 0], pixels)
-            result: NDArray[np.float32] = scores.cpu().numpy()
+        return self._with_room(partial(self._scores, pixels), pixels)
+
+    def _scores(self, pixels: Pixels) -> NDArray[np.float32]:
+        logits = self._logits(pixels)
+        scores = logits.sigmoid_() if self._is_sigmoid else torch.softmax(logits, dim=1)
+        # One class of softmax tells: a logit that is no number spoils the scores of all.
+        suspect = scores if self._is_sigmoid else scores[:, 0]
+        (result,) = self._fetched(pixels, torch.isfinite(suspect).all(), scores)
         return result
 
     def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
         """Return the best class and its score, reduced on the device."""
-        with self._session(pixels):
-            logits = self._logits(pixels, crop_px)
-            best, channel = _best(logits)
-            if self._is_sigmoid:
-                self._require_finite(logits, pixels)
-                confidence = (best.sigmoid_() * CONFIDENCE_STEPS).round_().to(torch.uint8)
-                return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
+        return self._with_room(partial(self._labels, pixels, crop_px), pixels)
+
+    def _labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
+        logits = self._logits(pixels, crop_px)
+        best, channel = _best(logits)
+        if self._is_sigmoid:
+            finite = torch.isfinite(logits).all()
+            confidence = best.sigmoid_() * CONFIDENCE_STEPS
+        else:
             # The best softmax score without the others: 1 / sum(exp(l - l_best)).
             total = torch.zeros_like(best)
             for plane in logits.unbind(1):
                 total += (plane - best).exp_()
             # NaN and infinity in any class end up here.
-            self._require_finite(total, pixels)
-            confidence = (CONFIDENCE_STEPS / total).round_().to(torch.uint8)
-            return LabelBatch(channel.cpu().numpy(), confidence.cpu().numpy())
+            finite = torch.isfinite(total).all()
+            confidence = CONFIDENCE_STEPS / total
+        steps = confidence.round_().to(torch.uint8)
+        return LabelBatch(*self._fetched(pixels, finite, channel, steps))
+
+    def _fetched(
+        self, pixels: Pixels, finite: torch.Tensor, *results: torch.Tensor
+    ) -> list[NDArray[Any]]:
+        """Bring results to the host; the device is waited for once, after the last of them.
+
+        Raises:
+            ModelError: ``finite`` is False.
+        """
+        is_cuda = self._device.type == "cuda"
+        # To pinned memory, which is what lets the copies queue up behind the network.
+        arrived = [tensor.to("cpu", non_blocking=is_cuda) for tensor in (finite, *results)]
+        if is_cuda:
+            torch.cuda.current_stream(self._device).synchronize()
+        if not bool(arrived[0]):
+            raise not_finite_error(self._precision, pixels)
+        return [tensor.numpy() for tensor in arrived[1:]]
+
+    def _with_room(self, work: Callable[[], _Result], pixels: Pixels) -> _Result:
+        """Do a batch's work; again, alone on the device, where memory ran out beside others."""
+        beside = self._lanes.count
+        try:
+            with self._session(pixels):
+                return work()
+        except OutOfDeviceMemoryError:
+            if beside <= 1:
+                raise
+        self._lanes.narrow()
+        with self._session(pixels):
+            return work()
 
     @contextmanager
     def _session(self, pixels: Pixels) -> Iterator[None]:
         """Inference mode, one CPU thread per caller, errors of the device mapped."""
-        with self._one_at_a_time:
+        with self._lanes.take():
             if self._device.type == "cpu":
                 torch.set_num_threads(1)
             try:
@@ -163,13 +195,13 @@ class TorchPredictor:
         elif self._device.type == "mps":
             torch.mps.empty_cache()
 
-    def _require_finite(self, values: torch.Tensor, pixels: Pixels) -> None:
-        if not bool(torch.isfinite(values).all()):
-            raise not_finite_error(self._precision, pixels)
-
     def _normalised(self, pixels: Pixels) -> torch.Tensor:
         """Return what the network sees, fp32 (n, band, row, col) on the device."""
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        raw = torch.from_numpy(np.ascontiguousarray(pixels))
+        if self._device.type == "cuda":
+            batch = raw.pin_memory().to(self._device, non_blocking=True)
+        else:
+            batch = raw.to(self._device)
         batch = (batch.float() - self._offset) / self._divisor
         return batch.contiguous(memory_format=torch.channels_last)
 

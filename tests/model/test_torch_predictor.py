@@ -463,3 +463,17 @@ def test_fp32_on_cuda_gives_the_cpus_scores(tiny_model: Path, predictor: TorchPr
     cuda = load_predictor(tiny_model, read_card(tiny_model), device)
     # TF32 would be off by 1e-3 and more.
     np.testing.assert_allclose(cuda.scores(batch()), predictor.scores(batch()), atol=2e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_batches_side_by_side_on_cuda_are_those_one_by_one(tiny_model: Path) -> None:
+    device = Device(name="cuda:0", precision="fp32")
+    cuda = load_predictor(tiny_model, read_card(tiny_model), device)
+    batches = [batch(seed=seed) for seed in range(24)]
+    alone = [cuda.labels(pixels, 8) for pixels in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda pixels: cuda.labels(pixels, 8), batches))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.channel, other.channel)
+        np.testing.assert_array_equal(one.confidence, other.confidence)
