@@ -108,12 +108,14 @@ class Evaluation:
         total_px = sum(self.strata_px)
         return {
             "overall_accuracy": _estimate_json(found.overall),
+            "mean_iou": found.mean_iou,
             "classes": [
                 {
                     "class_id": self.class_ids[k],
                     "mapped_px": self.strata_px[k],
                     "users_accuracy": _estimate_json(found.users[k]),
                     "producers_accuracy": _estimate_json(found.producers[k]),
+                    "iou": _estimate_json(found.iou[k]),
                     "area_share": _estimate_json(found.area_share[k]),
                     "area_m2": None
                     if self.pixel_m2 is None

@@ -74,11 +74,13 @@ def _estimate(value: Estimate | None, factor: float = 1.0, digits: int = 3) -> s
 def numbers_row(found: Evaluation) -> str:
     """Return the few numbers that tell most."""
     unit = "points" if found.kind == "points" else "pixels"
+    # Rare classes have more points than they have ground; see the estimates for the map.
+    counted = ", as counted" if found.kind == "points" else ""
     shown = [
         (f"{found.compared:,}", f"{unit} compared"),
-        (_number(found.scores.overall), "overall accuracy, as counted"),
-        (_number(found.scores.mean_iou), "mean IoU"),
-        (_number(found.scores.mean_f1), "mean F1"),
+        (_number(found.scores.overall), f"overall accuracy{counted}"),
+        (_number(found.scores.mean_iou), f"mean IoU{counted}"),
+        (_number(found.scores.mean_f1), f"mean F1{counted}"),
     ]
     if found.boundary:
         text = f"mean boundary F, within {found.boundary_px} px"
@@ -180,17 +182,22 @@ def _adjusted(found: Evaluation) -> list[str]:
         ]  # fmt: skip
         if hectares is not None:
             row.append(_estimate(accuracy.area_share[k], hectares, 1))
-        rows.append([*row, _estimate(accuracy.users[k]), _estimate(accuracy.producers[k])])
+        estimates = (accuracy.users[k], accuracy.producers[k], accuracy.iou[k])
+        rows.append([*row, *map(_estimate, estimates)])
     head = ["class", "mapped share", "estimated share"]
     head += ["estimated ha"] if hectares is not None else []
     return [
         "<h2>The whole map, estimated from the points</h2>",
-        f"<p>Overall accuracy <b>{_estimate(accuracy.overall)}</b></p>",
-        html_table([*head, "user's accuracy", "producer's accuracy"], rows),
+        (
+            f"<p>Overall accuracy <b>{_estimate(accuracy.overall)}</b>, "
+            f"mean IoU <b>{_number(accuracy.mean_iou)}</b></p>"
+        ),
+        html_table([*head, "user's accuracy", "producer's accuracy", "IoU"], rows),
         (
             '<p class="note">± is the 95 % confidence interval. Every point weighs what its class '
             "covers of the map: stratified estimators of Olofsson et al. 2014, "
-            "doi:10.1016/j.rse.2014.02.015.</p>"
+            "doi:10.1016/j.rse.2014.02.015, and for IoU the ratio estimator of Stehman 2014, "
+            "doi:10.1080/01431161.2014.930207.</p>"
         ),
     ]
 

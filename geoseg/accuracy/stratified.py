@@ -50,6 +50,14 @@ class StratifiedAccuracy:
     """Producer's accuracy (recall) of each class."""
     area_share: tuple[Estimate, ...]
     """Part of the map that is truly of each class."""
+    iou: tuple[Estimate | None, ...]
+    """Intersection over union of each class."""
+
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean IoU of the classes that occur in the map or among the points."""
+        known = [estimate.value for estimate in self.iou if estimate is not None]
+        return sum(known) / len(known) if known else None
 
 
 def stratified_accuracy(
@@ -96,6 +104,7 @@ def stratified_accuracy(
         area_share=tuple(
             Estimate(float(a), float(e)) for a, e in zip(area, area_error, strict=True)
         ),
+        iou=tuple(_iou(k, size, share, spread) for k in range(len(n))),
     )
 
 
@@ -120,4 +129,28 @@ def _producers(
     variance = (
         size[k] ** 2 * (1 - found) ** 2 * spread[k, k] + found**2 * float(others)
     ) / truly**2
+    return Estimate(found, math.sqrt(float(variance)))
+
+
+def _iou(
+    k: int,
+    size: NDArray[np.float64],
+    share: NDArray[np.float64],
+    spread: NDArray[np.float64],
+) -> Estimate | None:
+    """Return the intersection over union of class k.
+
+    A combined ratio of two totals, as any measure of a stratified sample can be written
+    (Stehman 2014, International Journal of Remote Sensing 35, 4923-4939,
+    doi:10.1080/01431161.2014.930207): pixels mapped k that are k, over
+    pixels that are either. In stratum k the second is every pixel, elsewhere the first is none.
+    """
+    others = np.arange(len(size)) != k
+    either = float(size[k] + size[others] @ share[others, k])
+    if either == 0:
+        return None
+    found = float(size[k] * share[k, k]) / either
+    variance = (
+        size[k] ** 2 * spread[k, k] + found**2 * float(size[others] ** 2 @ spread[others, k])
+    ) / either**2
     return Estimate(found, math.sqrt(float(variance)))

@@ -118,10 +118,12 @@ def _show(found: Evaluation) -> None:
         rows.append([*row, _number(found.boundary[k])] if found.boundary else row)
     echo_table([*head, "boundary F"] if found.boundary else head, rows)
     click.echo()
+    # Of points, rare classes have more than their ground would have: not the map's accuracy.
+    counted = " as counted, see below for the map" if found.kind == "points" else ""
     pairs = [
         ("compared", f"{found.compared:,} {unit}"),
-        ("overall", _number(found.scores.overall)),
-        ("mean IoU", _number(found.scores.mean_iou)),
+        ("overall", _number(found.scores.overall) + counted),
+        ("mean IoU", _number(found.scores.mean_iou) + counted),
     ]
     if found.left_out:
         pairs.append(("left out", f"{found.left_out:,} points without label, class or pixel"))
@@ -144,7 +146,7 @@ def _show_adjusted(found: Evaluation) -> None:
         return
     hectares = None if found.pixel_m2 is None else sum(found.strata_px) * found.pixel_m2 / 1e4
     click.echo("\nThe whole map, estimated from the points (± is the 95 % confidence interval)")
-    head = ["class", "mapped", "estimated", "user's", "producer's"]
+    head = ["class", "mapped", "estimated", "user's", "producer's", "IoU"]
     rows = []
     for k, name in enumerate(found.class_names):
         share = accuracy.area_share[k]
@@ -152,12 +154,15 @@ def _show_adjusted(found: Evaluation) -> None:
             name, f"{100 * found.strata_px[k] / max(sum(found.strata_px), 1):.2f} %",
             f"{100 * share.value:.2f} ± {100 * share.margin:.2f} %",
             _estimate(accuracy.users[k]), _estimate(accuracy.producers[k]),
+            _estimate(accuracy.iou[k]),
         ]  # fmt: skip
         if hectares is not None:
             row.append(f"{share.value * hectares:,.1f} ± {share.margin * hectares:,.1f} ha")
         rows.append(row)
     echo_table([*head, "area"] if hectares is not None else head, rows)
-    click.echo(f"overall accuracy {_estimate(accuracy.overall)}")
+    click.echo(
+        f"overall accuracy {_estimate(accuracy.overall)}, mean IoU {_number(accuracy.mean_iou)}"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from geoseg.accuracy.confusion import scores
 from geoseg.accuracy.stratified import stratified_accuracy
 from geoseg.errors import OptionError
 
@@ -54,3 +55,36 @@ def test_a_stratum_whose_every_pixel_is_a_point_is_certain() -> None:
     assert (found.users[0].value, found.users[0].standard_error) == (0.75, 0)
     other = (1000 / 1004) ** 2 * 0.2 * 0.8 / 9
     assert found.overall.standard_error == pytest.approx(other**0.5)
+
+
+def test_iou_of_the_papers_example_by_hand() -> None:
+    found = stratified_accuracy(COUNTS, STRATA_PX)
+    # Deforestation: 200,000 px mapped so, of them 66/75 right; and of the rest 1/165 of
+    # 3,200,000 and 2/325 of 6,450,000 px are deforestation as well.
+    either = 200_000 + 3_200_000 * 1 / 165 + 6_450_000 * 2 / 325
+    assert found.iou[0] is not None
+    assert found.iou[0].value == pytest.approx(200_000 * 66 / 75 / either)
+    assert found.mean_iou == pytest.approx(np.mean([e.value for e in found.iou if e]))
+
+
+def test_iou_of_a_census_is_that_of_the_matrix() -> None:
+    matrix = np.array([[30, 4, 0], [6, 50, 1], [0, 0, 0]])
+    found = stratified_accuracy(matrix, matrix.sum(axis=1))
+    for estimate, counted in zip(found.iou, scores(matrix).classes, strict=True):
+        assert estimate is not None
+        assert (estimate.value, estimate.standard_error) == (pytest.approx(counted.iou), 0)
+    assert stratified_accuracy(np.diag([9, 0]), np.array([9, 0])).iou[1] is None
+
+
+def test_intervals_of_iou_hold_the_truth_as_often_as_they_say() -> None:
+    truth = np.array([[900, 100], [3_000, 36_000]])
+    size = truth.sum(axis=1)
+    rng = np.random.default_rng(5)
+    inside = 0
+    for _ in range(2_000):
+        drawn = np.stack([rng.multivariate_hypergeometric(row, 150) for row in truth])
+        estimate = stratified_accuracy(drawn, size).iou[0]
+        assert estimate is not None
+        inside += abs(estimate.value - 900 / 4_000) <= estimate.margin
+    # A normal interval about a ratio from 150 points of a rare class; by chance 0.95 +- 0.01.
+    assert 0.91 <= inside / 2_000 <= 0.97
