@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -21,13 +22,19 @@ _LARGEST = np.iinfo(np.int64).max
 def parse_match(text: str | None) -> dict[str, str]:
     """Read ``7=water,forest=vegetation``: reference value on the left, class on the right.
 
-    An empty right side means that the value is left out of the comparison.
+    An empty right side means that the value is left out of the comparison. A pair with a comma
+    stands in double quotes, as in CSV: ``"sand, bare=land",7=water``.
 
     Raises:
         OptionError: The text is of another form.
     """
     found: dict[str, str] = {}
-    for part in (text or "").split(","):
+    try:
+        parts = next(csv.reader([text or ""], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        msg = f"--match {text!r} cannot be read: {error}"
+        raise OptionError(msg, hint="Quote whole pairs: '\"sand, bare=land\",7=water'.") from error
+    for part in parts:
         if not part.strip():
             continue
         left, sign, right = part.partition("=")

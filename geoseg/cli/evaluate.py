@@ -59,7 +59,7 @@ Points ('geoseg sample' draws them): accuracy and class areas of the whole map w
 @click.option(
     "--match", metavar="VALUE=CLASS,...",
     help="What values of the reference stand for, where neither number nor name is the map's; "
-    "VALUE= leaves one out.",
+    "VALUE= leaves one out. A pair with a comma goes in double quotes.",
 )  # fmt: skip
 @click.option(
     "--background", metavar="CLASS",

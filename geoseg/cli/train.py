@@ -81,7 +81,8 @@ _DATA = (
     click.option(
         "--match", metavar="VALUE=CLASS,...",
         help="What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce "
-        "both), VALUE= is left out, VALUE=- with bce is none of the classes.",
+        "both), VALUE= is left out, VALUE=- with bce is none of the classes. A pair with a "
+        "comma goes in double quotes.",
     ),
     click.option(
         "--background", metavar="CLASS",

@@ -1496,8 +1496,8 @@
    <translation>클래스가 있는 속성. [기본값: 흔한 이름]</translation>
   </message>
   <message>
-   <source>What values of the reference stand for, where neither number nor name is the map's; VALUE= leaves one out.</source>
-   <translation>번호도 이름도 지도와 다를 때 기준 자료의 값이 뜻하는 것. VALUE=는 그 값을 뺍니다.</translation>
+   <source>What values of the reference stand for, where neither number nor name is the map's; VALUE= leaves one out. A pair with a comma goes in double quotes.</source>
+   <translation>번호도 이름도 지도와 다를 때 기준 자료의 값이 뜻하는 것. VALUE=는 그 값을 뺍니다. 쉼표가 든 쌍은 큰따옴표로 묶음.</translation>
   </message>
   <message>
    <source>Ground that no polygon of the reference covers is this class, in a class raster its nodata (255 and what --match leaves out stay unknown).</source>
@@ -1532,8 +1532,8 @@
    <translation>장면에 대해 아는 것: 분류 래스터 또는 폴리곤(GeoPackage, GeoJSON, Shapefile, GeoParquet). 장면마다 한 번.</translation>
   </message>
   <message>
-   <source>What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce both), VALUE= is left out, VALUE=- with bce is none of the classes.</source>
-   <translation>라벨 값의 뜻. VALUE=A|B는 둘 중 하나(--loss bce이면 둘 다), VALUE=는 뺌, bce에서 VALUE=-는 어느 클래스도 아님.</translation>
+   <source>What values of the labels stand for; VALUE=A|B is one of the two (with --loss bce both), VALUE= is left out, VALUE=- with bce is none of the classes. A pair with a comma goes in double quotes.</source>
+   <translation>라벨 값의 뜻. VALUE=A|B는 둘 중 하나(--loss bce이면 둘 다), VALUE=는 뺌, bce에서 VALUE=-는 어느 클래스도 아님. 쉼표가 든 쌍은 큰따옴표로 묶음.</translation>
   </message>
   <message>
    <source>Ground that no polygon covers is this class, in a class raster its nodata (255 and what --match leaves out stay unknown); with --loss bce - for none of the classes.</source>
