@@ -496,6 +496,8 @@ class TrainOptions:
     """Crops are shrunk and grown by up to this factor."""
     strength: float = 1.0
     """How much light, air and camera vary; 0 for not at all."""
+    decide: str = "likeliest"
+    """``iou`` shifts the scores of the classes for the highest mean IoU on validation ground."""
     patience: int = 8
     """Looks at the validation ground without progress after which it ends; 0 for never."""
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
@@ -527,6 +529,9 @@ class TrainOptions:
         if self.class_weights == "balanced" and not {"ce", "focal"} & _loss_names(self.loss):
             msg = f"--class-weights weigh cross-entropy, and --loss {self.loss} has none"
             raise OptionError(msg, hint="Add ce, as in --loss ce+dice.")
+        if self.decide == "iou" and "bce" in _loss_names(self.loss):
+            msg = "--decide iou weighs classes against each other, and with --loss bce they overlap"
+            raise OptionError(msg, hint="Leave out either.")
         if self.bands is not None and len(set(self.bands)) != len(self.bands):
             msg = f"--bands names a band twice: {', '.join(self.bands)}"
             raise OptionError(msg)
@@ -564,6 +569,7 @@ class TrainOptions:
     def _check_choices(self) -> None:
         for name, allowed in (
             ("class_weights", ("none", "balanced")),
+            ("decide", ("likeliest", "iou")),
             ("precision", ("auto", "fp32", "bf16")),
             ("align", (None, "nearest")),
         ):

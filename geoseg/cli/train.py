@@ -130,6 +130,10 @@ _FIT = (
                  "overlap."),
     click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none",
                  show_default=True, help="Let rare classes weigh more in cross-entropy."),
+    click.option("--decide", type=click.Choice(["likeliest", "iou"]), default="likeliest",
+                 show_default=True,
+                 help="Give a pixel its likeliest class; or shift the scores so that the mean IoU "
+                 "on the validation ground is highest, which finds rare classes more often."),
     click.option("--steps", type=click.IntRange(1), metavar="N",
                  help=f"Batches. [default: {DEFAULT_STEPS}, or what --minutes allow]"),
     click.option("--minutes", type=float, metavar="M",

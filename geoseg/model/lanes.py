@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -67,4 +68,5 @@ def lanes_of(device: torch.device) -> Lanes:
         return Lanes((None,))
     # Copies on the default stream, those of the weights, are not waited for by others.
     torch.cuda.synchronize(device)
-    return Lanes([torch.cuda.Stream(device) for _ in range(_ON_CUDA)])
+    make_stream: Any = torch.cuda.Stream  # which torch leaves untyped
+    return Lanes([make_stream(device) for _ in range(_ON_CUDA)])

@@ -88,6 +88,15 @@ class _Ground:
     value_range: tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tuning:
+    """What was fitted to the validation ground after the weights."""
+
+    temperature: float
+    facts: dict[str, Any]
+    """What the card says of it, beside the temperature."""
+
+
 def _ignore(_: object) -> None:
     """Take an event and do nothing."""
 
@@ -375,15 +384,17 @@ def _finish(
 
     network = fitter.best_network()
     progress(StageStarted(stage="calibration"))
-    temperature, found = _judged(plan, network, settings, ground)
+    tuning = _tuned(plan, network, settings, ground, progress)
+    found = _judged(plan, network, settings, ground, tuning.temperature)
     examples = _examples(network, ground.blocks, ground.crops, settings)
     progress(StageStarted(stage="model"))
     facts = _facts(plan, fitter, settings, ground.counts, found)
+    facts["training"] |= tuning.facts
     side_px = image_side_px(network_stride_px(network))
     card = make_model_folder(
         (plan.network, network.state_dict()),
         plan.options.out.absolute(),
-        _request(plan, ground, temperature, facts),
+        _request(plan, ground, tuning.temperature, facts),
         images=_halo_images(plan, ground.blocks, ground.crops, side_px),
         texts=_texts(plan, fitter, found, examples, facts),
         overwrite=plan.options.overwrite,
@@ -391,11 +402,51 @@ def _finish(
     progress(
         Trained(
             out=str(plan.options.out), elapsed_s=round(fitter.elapsed_s, 1),
-            best_step=fitter.best_step, temperature=temperature,
+            best_step=fitter.best_step, temperature=tuning.temperature,
             accuracy={part: _brief(e) for part, e in found.items()},
         )
     )  # fmt: skip
     return TrainResult(folder=plan.options.out.absolute(), card=card, accuracy=found)
+
+
+def _tuned(
+    plan: TrainPlan,
+    network: Any,  # noqa: ANN401 - torch's module
+    settings: FitSettings,
+    ground: _Ground,
+    progress: Progress,
+) -> _Tuning:
+    """Fit to the validation ground what the loss does not: offsets, if asked for, and temperature.
+
+    The offsets go into the network. Each class that may overlap others has its own yes and no,
+    which neither is for.
+    """
+    from geoseg.training.judge import sampled  # noqa: PLC0415 - torch
+    from geoseg.training.network import shift_scores  # noqa: PLC0415
+    from geoseg.training.offsets import fitted_offsets  # noqa: PLC0415
+    from geoseg.training.temperature import fitted_temperature  # noqa: PLC0415
+
+    if plan.overlap:
+        return _Tuning(temperature=1.0, facts={})
+    n_classes = len(plan.legend)
+    samples = sampled(network, ground.blocks, VALIDATION, ground.crops, settings, n_classes)
+    logits, facts = samples.logits, {}
+    if plan.options.decide == "iou":
+        fitted = fitted_offsets(samples)
+        if not fitted.offsets.any():
+            message = "--decide iou finds no offsets that help on validation ground left out"
+            progress(Warned(message=message))
+        shift_scores(network, fitted.offsets)
+        logits = logits + fitted.offsets
+        facts["decide_iou"] = {
+            "offsets": {
+                c.name: _short(float(offset))
+                for c, offset in zip(plan.legend, fitted.offsets, strict=True)
+            },
+            "validation_mean_iou_without": _short(fitted.before),
+            "validation_mean_iou_cross_fitted": _short(fitted.crossed),
+        }
+    return _Tuning(temperature=round(fitted_temperature(logits, samples.truth), 4), facts=facts)
 
 
 def _judged(
@@ -403,25 +454,20 @@ def _judged(
     network: Any,  # noqa: ANN401 - torch's module
     settings: FitSettings,
     ground: _Ground,
-) -> tuple[float, dict[str, Evaluation]]:
-    """Return the temperature, and the accuracy by part of the ground.
+    temperature: float,
+) -> dict[str, Evaluation]:
+    """Return the accuracy by part of the ground."""
+    from geoseg.training.judge import judge  # noqa: PLC0415 - torch
 
-    Each class that may overlap others has its own yes and no, which no temperature is for.
-    """
-    from geoseg.training.judge import find_temperature, judge  # noqa: PLC0415 - torch
-
-    blocks, crops = ground.blocks, ground.crops
-    temperature = 1.0
-    if not plan.overlap:
-        temperature = round(find_temperature(network, blocks, VALIDATION, crops, settings), 4)
     found = {}
     for part in (VALIDATION, TEST):
         by_class = judge(
-            network, blocks, part, crops, settings, temperature=temperature, legend=plan.legend
-        )
+            network, ground.blocks, part, ground.crops, settings,
+            temperature=temperature, legend=plan.legend,
+        )  # fmt: skip
         for name, evaluation in by_class.items():
             found[f"{NAMES[part]}: {name}" if name else NAMES[part]] = evaluation
-    return temperature, found
+    return found
 
 
 def _request(
@@ -509,8 +555,8 @@ def _facts(
         ],
         "training": training,
         "accuracy": {_place(part): _brief(e) for part, e in found.items()},
-        "accuracy_note": "The validation blocks chose the weights and the temperature; the test "
-        "blocks were looked at once, at the end.",
+        "accuracy_note": "The validation blocks chose the weights, the temperature and, with "
+        "--decide iou, the offsets; the test blocks were looked at once, at the end.",
     }
 
 

@@ -15,9 +15,9 @@ from geoseg.model.predictor import quantise
 from geoseg.training.chips import CropPlan, PreparedBlocks
 from geoseg.training.fit import FitSettings, predict_blocks
 from geoseg.training.label_sets import class_mask, exact_class
-from geoseg.training.temperature import fitted_temperature
+from geoseg.training.offsets import Samples
 
-__all__ = ["Example", "find_temperature", "judge", "pick_examples"]
+__all__ = ["Example", "judge", "pick_examples", "sampled"]
 
 _MOST_SAMPLES = 200_000
 
@@ -35,27 +35,36 @@ class Example(NamedTuple):
     """(row, col) class index."""
 
 
-def find_temperature(
+def sampled(
     network: nn.Module,
     blocks: PreparedBlocks,
     part: int,
     crops: CropPlan,
     settings: FitSettings,
-) -> float:
-    """Return the temperature fitted to a part of the ground, every pixel counting alike."""
+    n_classes: int,
+) -> Samples:
+    """Return pixels from all over a part of the ground, every one with the same chance."""
     numbers = np.flatnonzero(blocks.part == part)
     known = sum(int((exact_class(blocks.labels[n]) >= 0).sum()) for n in numbers)
     step = max(1, known // _MOST_SAMPLES)
-    logits, truth, first = [], [], 0
-    for found, exact in _answers(network, blocks, numbers, crops, settings):
+    logits, truth, block, first = [], [], [], 0
+    for number, found in predict_blocks(network, blocks, numbers, crops, settings):
+        exact = exact_class(blocks.labels[number])
         chosen = np.flatnonzero(exact.ravel() >= 0)
         own = chosen[first::step]
         first = (first - len(chosen)) % step
         logits.append(found.reshape(len(found), -1)[:, own].T)
-        truth.append(exact.ravel()[own])
+        truth.append(exact.ravel()[own].astype(np.intp))
+        block.append(np.full(len(own), number, np.intp))
     if not logits:
-        return 1.0
-    return fitted_temperature(np.concatenate(logits), np.concatenate(truth).astype(np.intp))
+        return Samples(
+            logits=np.empty((0, n_classes), np.float32),
+            truth=np.empty(0, np.intp),
+            block=np.empty(0, np.intp),
+        )
+    return Samples(
+        logits=np.concatenate(logits), truth=np.concatenate(truth), block=np.concatenate(block)
+    )
 
 
 def judge(

@@ -6,15 +6,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from geoseg.errors import ModelError
 from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec
 from geoseg.model.device import is_bf16_fast, resolve_device
 from geoseg.model.network import build_network, load_network
 
-__all__ = ["choose_training_device", "fresh_network", "seconds_per_step", "seed_torch"]
+__all__ = [
+    "choose_training_device",
+    "fresh_network",
+    "seconds_per_step",
+    "seed_torch",
+    "shift_scores",
+]
 
 _TIMED = 3
 _HEADS = ("segmentation_head.", "heads.")
@@ -89,6 +98,23 @@ def _copy_rows(tensor: torch.Tensor, found: torch.Tensor, rows: dict[int, int]) 
     for new, before in rows.items():
         tensor[new].copy_(found[before])
     return len(rows) == len(tensor)
+
+
+def shift_scores(network: nn.Module, offsets: NDArray[np.float32]) -> None:
+    """Add a number to the logits of every class, in the bias of the last convolution.
+
+    Raises:
+        ModelError: There is no such bias to add it to.
+    """
+    last = None
+    for name, module in network.named_modules():
+        if name.startswith(_HEADS) and isinstance(module, nn.Conv2d):
+            last = module
+    if last is None or last.bias is None or last.out_channels != len(offsets):
+        msg = "the network does not end in a convolution with one bias per class"
+        raise ModelError(msg, hint="Train it without --decide iou.")
+    with torch.no_grad():
+        last.bias += torch.from_numpy(offsets).to(last.bias)
 
 
 def choose_training_device(name: str, precision: str) -> tuple[str, bool]:

@@ -160,6 +160,31 @@ def test_the_model_maps_another_scene_at_once(trained: Path, tmp_path: Path) -> 
     assert found.evaluation.scores.mean_iou > 0.9
 
 
+def test_rare_classes_are_found_more_often_if_asked_for(tmp_path: Path) -> None:
+    """A class that shows as little as noise would: seldom the likeliest, and there."""
+    rng = np.random.default_rng(4)
+    classes = ((blobs(3) == 1) & (rng.uniform(size=(SIDE, SIDE)) < 0.4)).astype(np.uint8)
+    scene, labels = write_scene(tmp_path / "s.tif", blobs(3)), tmp_path / "l.tif"
+    write_labels(labels, classes)
+    found = {}
+    for decide in ("likeliest", "iou"):
+        options = TrainOptions(
+            data=(str(scene),), labels=(str(labels),), out=tmp_path / decide, decide=decide,
+            loss="ce", block_px=128, **{**QUICK, "steps": 60, "batch_size": 4},
+        )  # fmt: skip
+        result = train(options)
+        found[decide] = result.accuracy["validation"].scores
+        told = result.card.facts["training"].get("decide_iou")
+        assert (told is None) == (decide == "likeliest")
+    assert told is not None
+    assert max(map(abs, told["offsets"].values())) > 0
+    assert told["validation_mean_iou_without"] == pytest.approx(
+        found["likeliest"].mean_iou, abs=0.01
+    )
+    assert found["iou"].mean_iou > found["likeliest"].mean_iou
+    assert found["iou"].classes[1].recall > found["likeliest"].classes[1].recall + 0.2
+
+
 def test_a_stopped_training_goes_on_to_the_same_model(tmp_path: Path) -> None:
     classes = blobs(3)
     scene = write_scene(tmp_path / "scene.tif", classes)
@@ -554,6 +579,8 @@ def test_what_cannot_be_trained_is_one_line(
     [
         ({"block_px": 200}, "no multiple of 128"),
         ({"bands": ("1", "1")}, "names a band twice"),
+        ({"decide": "best"}, "--decide is 'best', expected likeliest, iou"),
+        ({"loss": "bce", "decide": "iou"}, "--decide iou weighs classes"),
         ({"loss": "dice", "class_weights": "balanced"}, "--class-weights weigh"),
         ({"start": "aerial-landcover", "arch": "fpn"}, "brings its own network"),
         ({"start": "aerial-landcover", "encoder_depth": 4}, "brings its own network"),

@@ -1596,6 +1596,10 @@
    <translation>교차 엔트로피에서 드문 클래스에 무게를 더 줍니다.</translation>
   </message>
   <message>
+   <source>Give a pixel its likeliest class; or shift the scores so that the mean IoU on the validation ground is highest, which finds rare classes more often.</source>
+   <translation>픽셀에 가장 그럴듯한 클래스를 주거나(likeliest), 검증 지역의 평균 IoU가 가장 높아지도록 점수를 옮김(iou). 후자는 드문 클래스를 더 자주 찾음.</translation>
+  </message>
+  <message>
    <source>Batches. [default: 1500, or what --minutes allow]</source>
    <translation>배치 수. [기본값: 1500, 또는 --minutes가 허락하는 만큼]</translation>
   </message>
