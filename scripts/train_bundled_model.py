@@ -36,15 +36,20 @@ logger = logging.getLogger("train_bundled_model")
 GSD_M = 1.0
 SYNTHETIC_FIRST_SEED = 10_000
 SYNTHETIC_SIDE_PX = 480
+SYNTHETIC_SHARE = 0.25
 
 
-def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
-    """Return (share of the crops, part, places) of everything that is trained and chosen on."""
+def places(folder: Path, scenes: int, share: float) -> list[tuple[float, str, list[Source]]]:
+    """Return (share of the crops, part, places) of everything that is trained and chosen on.
+
+    Shares are relative; the real places make up 0.75, ``share`` is that of the synthetic ones.
+    """
     dubai = folder / "dubai-landcover"
     hot = folder / "hot-oam-buildings"
+    drawn = scenes if share else 0
     return [
         (0.50, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
-        (0.25, "train", data.make_synthetic(scenes, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
+        (share, "train", data.make_synthetic(drawn, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
         (0.10, "train", [data.read_hot_place(hot, place) for place in (1, 2)]),
         (0.08, "train", data.read_chesapeake(folder / "chesapeake-naip-patches", "train")),
         (0.04, "train", data.read_north_dakota(folder / "naip-north-dakota", "train")),
@@ -53,22 +58,22 @@ def places(folder: Path, scenes: int) -> list[tuple[float, str, list[Source]]]:
     ]
 
 
-def write_pairs(folder: Path, out: Path, scenes: int) -> Path:
+def write_pairs(folder: Path, out: Path, scenes: int, share: float = SYNTHETIC_SHARE) -> Path:
     """Write all places as GeoTIFFs and their list; nothing where the list is there."""
-    listing = out / f"pairs_{scenes}.csv"
+    listing = out / f"pairs_{scenes}_{share:g}.csv"
     if listing.exists():
         return listing
     out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for share, part, sources in places(folder, scenes):
+    for weight, part, sources in places(folder, scenes, share):
         # A pair's ground is drawn by its area, times its weight.
         area_m2 = sum(np.count_nonzero(s.allowed) * s.gsd_m**2 for s in sources)
+        per_area = max(weight, 1e-9) / max(area_m2, 1.0) * 1e8
         for source in sources:
             image, labels = out / f"{source.name}.tif", out / f"{source.name}_labels.tif"
             write_place(image, source)
             write_labels(labels, source)
-            weight = max(share, 1e-9) / area_m2 * 1e8
-            rows.append((image.name, labels.name, part, f"{weight:.6g}"))
+            rows.append((image.name, labels.name, part, f"{per_area:.6g}"))
     part = listing.with_suffix(".part")
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -99,6 +104,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="choose the number of batches by time")
     parser.add_argument("--steps", type=int, help="number of batches")
     parser.add_argument("--scenes", type=int, default=64, help="synthetic scenes to train on")
+    parser.add_argument(
+        "--synthetic", type=float, default=SYNTHETIC_SHARE, help="their share, real ground is 0.75"
+    )
+    parser.add_argument("--strength", type=float, default=1.0, help="of light, air and camera")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--chip-px", type=int, default=192)
     parser.add_argument("--encoder", default="tu-resnet10t")
@@ -126,7 +135,7 @@ def main(arguments: list[str]) -> None:
     """Prepare, train, score, publish."""
     given = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    listing = write_pairs(given.data, given.out / "pairs", given.scenes)
+    listing = write_pairs(given.data, given.out / "pairs", given.scenes, given.synthetic)
     model = given.out / "model"
     channels = tuple(int(n) for n in given.decoder.split(",")) if given.decoder else None
     if not model.exists():
@@ -135,8 +144,8 @@ def main(arguments: list[str]) -> None:
             bands=("red", "green", "blue"), arch=given.arch, encoder=given.encoder,
             encoder_depth=given.depth, decoder_channels=channels,
             steps=given.steps, minutes=given.minutes, chip_px=given.chip_px, scale=1.6,
-            patience=0, seed=given.seed, start=given.start, learning_rate=given.rate,
-            threads=given.threads, block_px=512,
+            strength=given.strength, decide="iou", patience=0, seed=given.seed, start=given.start,
+            learning_rate=given.rate, threads=given.threads, block_px=512,
             name="aerial-landcover", license="CC-BY-4.0",
         )  # fmt: skip
         with listener(as_json=False, quiet=False) as progress:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("try_models")
 
 NARROW = (("decoder_channels", (96, 64, 32, 16)), ("encoder_depth", 4))
+NOT_DESERT = ("synthetic_town", "synthetic_coast", "synthetic_farmland")
 TEMPERATE = ("wv_", "m_", "massachusetts")
 """Begins of the names of places that are neither desert nor tropical nor drawn."""
 TOLD = (VEGETATION, WATER)
@@ -201,6 +202,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--scenes", type=int, default=64)
+    parser.add_argument("--only", default="", help="trials with this in their name")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     listing = write_pairs(given.data, given.out / "pairs", given.scenes)
@@ -215,7 +217,7 @@ def main(arguments: list[str]) -> None:
         stored.exists()
     ) else set()  # fmt: skip
     for trial in TRIALS:
-        if trial.name not in done:
+        if given.only in trial.name and trial.name not in done:
             plan, ground = prepared(listing, given.out, trial.gsd_m)
             found = run_trial(trial, plan, ground, replace(settings, seed=trial.seed))
             with stored.open("a", encoding="utf-8") as file:

@@ -15,6 +15,7 @@ from sample_scenes import STYLES, make_scene
 
 from bundled_model import data
 from bundled_model.classes import BUILDING, COUNT, EXACT, NAMES, UNKNOWN
+from bundled_model.disturb import DISTURBANCES
 from geoseg.accuracy.calibration import calibration
 from geoseg.accuracy.confusion import confusion_matrix, scores
 from geoseg.options import RunOptions
@@ -92,6 +93,9 @@ def score_all(model: Path, folder: Path) -> dict[str, Any]:
         for path in sorted(TILES.glob("*.tif"))
     ]
     table = _five("dubai tiles 1 and 3 (chose the weights)", dubai, model)
+    for name, worse in DISTURBANCES.items():
+        title = f"dubai tiles 1 and 3, {name}"
+        table[title] = _five(title, [worse(source) for source in dubai], model)[title]
     banepa = data.read_hot_place(folder / "hot-oam-buildings", 3)
     table["banepa buildings, drone, 0.26 m taken for 0.3 (never seen)"] = _two(model, banepa)
     table |= _temperate(model, folder)

@@ -1,4 +1,4 @@
-"""Whole synthetic scenes: town, coast and farmland, with their labels."""
+"""Whole synthetic scenes: town, coast, farmland and desert, with their labels."""
 
 # ruff: noqa: PLR2004
 # The numbers below are sizes and odds of what is drawn; names would say no more.
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from sample_scenes import ground, houses, sensor, settlement, streets, trees
+from sample_scenes import desert, ground, houses, sensor, settlement, streets, trees
 from sample_scenes.canvas import (
     BUILDING,
     LAND,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sample_scenes.canvas import Bools, Floats
 
-Style = Literal["town", "coast", "farmland"]
+Style = Literal["town", "coast", "farmland", "desert"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 
@@ -60,7 +60,7 @@ def make_bands(
     rng = np.random.default_rng([seed, STYLES.index(style)])
     # Twice the resolution, then averaged: edges get the mixed pixels that real images have.
     canvas = _blank(rng, 2 * height, 2 * width, gsd_m / 2)
-    {"town": _draw_town, "coast": _draw_coast, "farmland": _draw_farmland}[style](rng, canvas)
+    _DRAWN[style](rng, canvas)
     labels = sensor.halve_labels(canvas.labels)
     image = sensor.halve(sensor.illuminate(canvas))
     infrared = sensor.near_infrared(rng, image, labels)
@@ -203,3 +203,11 @@ def _moor_boats(rng: np.random.Generator, canvas: Canvas, shore: Floats) -> None
         across = dc * np.float32(np.cos(turn)) - dr * np.float32(np.sin(turn))
         hull = (along / np.float32(rng.uniform(2.5, 5))) ** 2 + (across / np.float32(1.1)) ** 2 < 1
         canvas.rgb[where][hull] = (0.90, 0.90, 0.88)
+
+
+_DRAWN = {
+    "town": _draw_town,
+    "coast": _draw_coast,
+    "farmland": _draw_farmland,
+    "desert": desert.draw_desert,
+}

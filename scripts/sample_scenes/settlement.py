@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from sample_scenes.canvas import Bools, Floats
 
 
+# How much room a house has in metres, and its roof, by the use of the block.
+PLOTS: dict[str, tuple[float, str | None]] = {
+    "homes": (15.0, None),
+    "estate": (21.0, None),
+    "flats": (30.0, "flat"),
+    "works": (44.0, "hall"),
+}
+
+
 def settle(rng: np.random.Generator, canvas: Canvas, inland: Bools, *, river: bool) -> None:
     """Draw a settlement: streets, blocks of several kinds, houses, trees, perhaps a river."""
     grid = streets.make_grid(rng, canvas, block_m=(62, 105), bend_m=rng.uniform(4, 34))
@@ -42,7 +51,7 @@ def settle(rng: np.random.Generator, canvas: Canvas, inland: Bools, *, river: bo
     if rng.random() < 0.6:
         wet |= ground.dig_pond(rng, canvas, *canvas.random_spot(rng), rng.uniform(14, 38))
     free = inland & ~paved & ~wet
-    _fill_blocks(rng, canvas, grid, kinds, free & (canvas.labels != WATER))
+    fill_blocks(rng, canvas, grid, kinds, free & (canvas.labels != WATER))
     open_ground = free & (canvas.labels != BUILDING) & (canvas.labels != WATER)
     trees.grow_wood(rng, canvas, open_ground & kinds["park"], rng.uniform(0.2, 0.6))
     trees.plant_many(
@@ -88,21 +97,16 @@ def _zone(rng: np.random.Generator, canvas: Canvas, ids: Floats, inland: Bools) 
     return kinds
 
 
-def _fill_blocks(
+def fill_blocks(
     rng: np.random.Generator,
     canvas: Canvas,
     grid: streets.Grid,
     kinds: dict[str, Bools],
     free: Bools,
+    plots: dict[str, tuple[float, str | None]] = PLOTS,
 ) -> None:
     """Stand houses in rows along the streets, larger ones where the block is for flats or works."""
     group: list[houses.House] = []
-    plots = {
-        "homes": (15.0, None),
-        "estate": (21.0, None),
-        "flats": (30.0, "flat"),
-        "works": (44.0, "hall"),
-    }
     taken = ~free
     for name, (room, roof) in plots.items():
         depth = room * 1.12
