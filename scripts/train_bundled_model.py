@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> None:
         with listener(as_json=False, quiet=False) as progress:
             train(options, progress)
     if given.bundle:
-        publish(model, given.bundle, given.data, shown_flags(given))
+        publish(model, given.bundle, given.data, shown_flags(given), given.synthetic)
 
 
 if __name__ == "__main__":

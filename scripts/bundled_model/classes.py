@@ -35,6 +35,13 @@ LEGEND = ",".join(
 """As ``--classes``."""
 MATCH = ",".join(
     f"{value}=" + "|".join(name for k, name in enumerate(NAMES) if value >> k & 1)
-    for value in (*EXACT, NOT_BUILDING, bits(BUILDING, ROAD), bits(BUILDING, LAND, ROAD))
+    for value in (
+        *EXACT,
+        NOT_BUILDING,
+        bits(BUILDING, LAND),
+        bits(BUILDING, ROAD),
+        bits(BUILDING, LAND, ROAD),
+        bits(BUILDING, VEGETATION),
+    )  # fmt: skip
 )
 """As ``--match``: every set that the label rasters of the training hold."""

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundled_model.accuracy import score_all
 from bundled_model.classes import DESCRIPTIONS
@@ -38,7 +38,8 @@ DESCRIPTION = (
     "whole housing block, as it does in the Dubai labels."
 )
 GSD_RANGE_M = (0.3, 2.0)
-TRAINING_DATA = (
+SYNTHETIC = "Synthetic scenes of scripts/sample_scenes, seeds from 10000"
+TRAINING_DATA: tuple[dict[str, Any], ...] = (
     {
         "name": "Land cover of Dubai: tiles 4, 7, 8 (tiles 1, 3 chose the weights)",
         "share_of_ground": 0.50,
@@ -46,7 +47,7 @@ TRAINING_DATA = (
         "attribution": "Humans in the Loop; Mohammed Bin Rashid Space Centre; Roia Foundation",
     },
     {
-        "name": "Synthetic scenes of scripts/sample_scenes, seeds from 10000",
+        "name": SYNTHETIC,
         "share_of_ground": 0.25,
         "licence": "CC0-1.0",
         "attribution": "geoseg contributors",
@@ -78,7 +79,16 @@ TRAINING_DATA = (
 )
 
 
-def publish(model: Path, out: Path, folder: Path, flags: str) -> None:
+def training_data(synthetic: float) -> list[dict[str, Any]]:
+    """Return what was trained on, with a share of synthetic scenes beside 0.75 of real ground."""
+    found = []
+    for row in TRAINING_DATA:
+        share = synthetic if row["name"] == SYNTHETIC else row["share_of_ground"]
+        found.append({**row, "share_of_ground": round(share / (0.75 + synthetic), 3)})
+    return [row for row in found if row["share_of_ground"]]
+
+
+def publish(model: Path, out: Path, folder: Path, flags: str, synthetic: float) -> None:
     """Score a trained model on all places and write it as the bundled one.
 
     Args:
@@ -86,6 +96,7 @@ def publish(model: Path, out: Path, folder: Path, flags: str) -> None:
         out: The model folder to make or replace.
         folder: The data sets.
         flags: How the script was called, without its folders.
+        synthetic: Share of the synthetic scenes, beside 0.75 of real ground.
     """
     card = read_card(model)
     legend = Legend(
@@ -105,7 +116,7 @@ def publish(model: Path, out: Path, folder: Path, flags: str) -> None:
         legend=legend,
         facts={
             **card.facts,
-            "training_data": list(TRAINING_DATA),
+            "training_data": training_data(synthetic),
             "training": training,
         },
     )
