@@ -42,6 +42,6 @@ MATCH = ",".join(
         bits(BUILDING, ROAD),
         bits(BUILDING, LAND, ROAD),
         bits(BUILDING, VEGETATION),
-    )  # fmt: skip
+    )
 )
 """As ``--match``: every set that the label rasters of the training hold."""
