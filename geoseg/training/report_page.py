@@ -56,8 +56,8 @@ def training_page(
         _curve("mean IoU on the validation ground", ious),
     ]
     parts.append(
-        '<p class="note">The validation ground chose the weights and the temperature, so its '
-        "numbers flatter; the test ground was looked at once, at the end.</p>"
+        '<p class="note">The validation ground chose the weights, the temperature and any '
+        "offsets, so its numbers flatter; the test ground was looked at once, at the end.</p>"
     )
     for title, evaluation in found.items():
         parts += [f"<h2>Accuracy on the {escape(title)} ground</h2>", numbers_row(evaluation)]
