@@ -658,6 +658,9 @@ def _texts(
         ("weights", f"those after {training['best_step']} batches"),
         ("time", f"{training['minutes']} minutes"),
     ]  # fmt: skip
+    if "decide_iou" in training:
+        shifts = training["decide_iou"]["offsets"].items()
+        rows.append(("scores shifted by", ", ".join(f"{name} {by:g}" for name, by in shifts)))
     backgrounds = dict.fromkeys(s.pair.background for s in plan.scenes if s.pair.background)
     if backgrounds:
         rows.insert(1, ("unlabelled ground", ", ".join(backgrounds)))

@@ -176,6 +176,8 @@ def test_rare_classes_are_found_more_often_if_asked_for(tmp_path: Path) -> None:
         found[decide] = result.accuracy["validation"].scores
         told = result.card.facts["training"].get("decide_iou")
         assert (told is None) == (decide == "likeliest")
+        page = (tmp_path / decide / "report.html").read_text()
+        assert ("scores shifted by" in page) == (decide == "iou")
     assert told is not None
     assert max(map(abs, told["offsets"].values())) > 0
     assert told["validation_mean_iou_without"] == pytest.approx(
