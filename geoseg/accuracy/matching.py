@@ -16,6 +16,7 @@ from geoseg.legend import whole_number
 __all__ = ["HeldValues", "Matching", "parse_match", "unheld_warning", "with_background"]
 
 _LISTED = 12
+_BLANKS = str.maketrans("\r\n\t", "   ")
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -29,11 +30,12 @@ def parse_match(text: str | None) -> dict[str, str]:
         OptionError: The text is of another form.
     """
     found: dict[str, str] = {}
+    line = (text or "").translate(_BLANKS)
     try:
-        parts = next(csv.reader([text or ""], skipinitialspace=True, strict=True), [])
+        parts = next(csv.reader([line], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        msg = f"--match {text!r} cannot be read: {error}"
-        raise OptionError(msg, hint="Quote whole pairs: '\"sand, bare=land\",7=water'.") from error
+        msg = f"--match {text!r} has a quote that does not open and close a whole pair"
+        raise OptionError(msg, hint="For example '\"sand, bare=land\",7=water'.") from error
     for part in parts:
         if not part.strip():
             continue

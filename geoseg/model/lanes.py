@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -44,7 +44,8 @@ class Lanes:
             return
         stream = self._free.get()
         try:
-            with torch.cuda.stream(stream):
+            # Without a stream torch.cuda is not asked: there may be none, as beside MPS.
+            with nullcontext() if stream is None else torch.cuda.stream(stream):
                 yield
         finally:
             self._free.put(stream)

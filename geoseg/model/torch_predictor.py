@@ -96,7 +96,8 @@ class TorchPredictor:
         self._precision = device.precision
         self._device = torch.device(device.name)
         self._dtype = _DTYPES[device.precision]
-        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
+        frozen = network.eval().requires_grad_(requires_grad=False)
+        self._network = frozen.to(self._device).to(memory_format=torch.channels_last)
         self._n_classes = len(card.legend)
         self._inverse_temperature = 1.0 / card.temperature
         self._is_sigmoid = card.activation == "sigmoid"
@@ -207,8 +208,13 @@ class TorchPredictor:
 
     def _logits(self, pixels: Pixels, crop_px: int = 0) -> torch.Tensor:
         """Return fp32 logits (n, class, row, col) on the device, without a rim."""
+        # No cache of cast weights: it is one for all threads, and what is cast on one stream
+        # is not there yet on another.
         with torch.autocast(
-            self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
+            self._device.type,
+            dtype=self._dtype,
+            enabled=self._dtype != torch.float32,
+            cache_enabled=False,
         ):
             if self._focus is not None and crop_px:
                 output = self._focus(self._normalised(pixels), crop_px)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from geoseg.model.importing import ImportRequest
     from geoseg.training.fit import Check, FitSettings, Fitter
     from geoseg.training.judge import Example
+    from geoseg.training.offsets import FittedOffsets
 
 __all__ = ["TrainResult", "crop_plan", "train"]
 
@@ -150,13 +151,15 @@ def _trained(
     from geoseg.model.network import network_stride_px  # noqa: PLC0415
     from geoseg.training.fit import Fitter  # noqa: PLC0415 - torch
     from geoseg.training.losses import make_loss  # noqa: PLC0415
-    from geoseg.training.network import fresh_network  # noqa: PLC0415
+    from geoseg.training.network import fresh_network, last_bias  # noqa: PLC0415
 
     options = plan.options
     network, fresh = fresh_network(
         plan.network, len(plan.band_names), plan.start, plan.legend, options.seed
     )
     _require_chip(plan, network_stride_px(network))
+    if options.decide == "iou":
+        last_bias(network, len(plan.legend))  # what the offsets go into, after all batches
     if plan.start is not None and fresh:
         message = f"{len(fresh)} tensors of the network start anew, among them {fresh[0]}"
         progress(Warned(message=message))
@@ -423,7 +426,7 @@ def _tuned(
     """
     from geoseg.training.judge import sampled  # noqa: PLC0415 - torch
     from geoseg.training.network import shift_scores  # noqa: PLC0415
-    from geoseg.training.offsets import fitted_offsets  # noqa: PLC0415
+    from geoseg.training.offsets import fitted_offsets, middle_of_the_best  # noqa: PLC0415
     from geoseg.training.temperature import fitted_temperature  # noqa: PLC0415
 
     if plan.overlap:
@@ -434,10 +437,10 @@ def _tuned(
     if plan.options.decide == "iou":
         fitted = fitted_offsets(samples)
         if not fitted.offsets.any():
-            message = "--decide iou finds no offsets that help on validation ground left out"
-            progress(Warned(message=message))
-        shift_scores(network, fitted.offsets)
+            progress(Warned(message=_why_no_offsets(fitted)))
         logits = logits + fitted.offsets
+        # Where scores are shifted anyway, they may lie where bf16 tells them apart best.
+        shift_scores(network, fitted.offsets - np.float32(middle_of_the_best(logits)))
         facts["decide_iou"] = {
             "offsets": {
                 c.name: _short(float(offset))
@@ -447,6 +450,18 @@ def _tuned(
             "validation_mean_iou_cross_fitted": _short(fitted.crossed),
         }
     return _Tuning(temperature=round(fitted_temperature(logits, samples.truth), 4), facts=facts)
+
+
+def _why_no_offsets(fitted: FittedOffsets) -> str:
+    if fitted.crossed is None:
+        return (
+            "--decide iou changes nothing: it needs two classes that four blocks of validation "
+            "ground show; use a smaller --block-px, or label more"
+        )
+    return (
+        f"--decide iou changes nothing: on validation ground left out the mean IoU would go from "
+        f"{fitted.before:.3f} to {fitted.crossed:.3f}"
+    )
 
 
 def _judged(
@@ -658,7 +673,7 @@ def _texts(
         ("weights", f"those after {training['best_step']} batches"),
         ("time", f"{training['minutes']} minutes"),
     ]  # fmt: skip
-    if "decide_iou" in training:
+    if any(training.get("decide_iou", {"offsets": {}})["offsets"].values()):
         shifts = training["decide_iou"]["offsets"].items()
         rows.append(("scores shifted by", ", ".join(f"{name} {by:g}" for name, by in shifts)))
     backgrounds = dict.fromkeys(s.pair.background for s in plan.scenes if s.pair.background)

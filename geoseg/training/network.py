@@ -20,6 +20,7 @@ from geoseg.model.network import build_network, load_network
 __all__ = [
     "choose_training_device",
     "fresh_network",
+    "last_bias",
     "seconds_per_step",
     "seed_torch",
     "shift_scores",
@@ -106,15 +107,25 @@ def shift_scores(network: nn.Module, offsets: NDArray[np.float32]) -> None:
     Raises:
         ModelError: There is no such bias to add it to.
     """
+    bias = last_bias(network, len(offsets))
+    with torch.no_grad():
+        bias += torch.from_numpy(offsets).to(bias)
+
+
+def last_bias(network: nn.Module, n_classes: int) -> nn.Parameter:
+    """Return the bias that a network adds to the logits of each class.
+
+    Raises:
+        ModelError: There is none.
+    """
     last = None
     for name, module in network.named_modules():
         if name.startswith(_HEADS) and isinstance(module, nn.Conv2d):
             last = module
-    if last is None or last.bias is None or last.out_channels != len(offsets):
+    if last is None or last.bias is None or last.out_channels != n_classes:
         msg = "the network does not end in a convolution with one bias per class"
         raise ModelError(msg, hint="Train it without --decide iou.")
-    with torch.no_grad():
-        last.bias += torch.from_numpy(offsets).to(last.bias)
+    return last.bias
 
 
 def choose_training_device(name: str, precision: str) -> tuple[str, bool]:

@@ -253,7 +253,7 @@ def make_synthetic(count: int, size_px: int, first_seed: int) -> list[Source]:
         table = np.zeros(256, dtype=np.uint8)
         table[: len(EXACT)] = EXACT
         allowed = table[labels]
-        if style == "desert":
+        if style == "desert" and (labels == BUILDING).any():
             yards = ndimage.distance_transform_edt(labels != BUILDING) * gsd_m < YARD_M
             soft = yards & np.isin(labels, (LAND, VEGETATION))
             allowed[soft] |= np.uint8(bits(BUILDING))

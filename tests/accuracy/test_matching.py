@@ -17,6 +17,7 @@ from geoseg.errors import OptionError
         ("99=", {"99": ""}),
         ('"sand, bare=land",7=water', {"sand, bare": "land", "7": "water"}),
         ('7=water, "5"" pipe=road"', {"7": "water", '5" pipe': "road"}),
+        ('7=water,\n8=road,\t"sand, bare=land"', {"7": "water", "8": "road", "sand, bare": "land"}),
         ('5" pipe=road', {'5" pipe': "road"}),
     ],
 )

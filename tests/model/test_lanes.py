@@ -64,6 +64,17 @@ def test_the_cpu_has_no_limit_and_other_devices_one_lane() -> None:
     assert lanes_of(torch.device("mps")).count == 1
 
 
+def test_without_a_stream_cuda_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside MPS there is none, and torch.cuda.stream(None) fails."""
+
+    def refuse(_: object) -> None:
+        raise AttributeError
+
+    monkeypatch.setattr(torch.cuda, "stream", refuse)
+    with lanes_of(torch.device("mps")).take():
+        pass
+
+
 def test_a_lane_is_free_again_after_an_error() -> None:
     lanes = Lanes((None,))
     for _ in range(3):

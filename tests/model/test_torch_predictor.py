@@ -17,7 +17,7 @@ import torch
 from geoseg.errors import ModelError, OutOfDeviceMemoryError
 from geoseg.legend import Legend
 from geoseg.model.card import ModelCard, NetworkSpec, read_card
-from geoseg.model.device import Device
+from geoseg.model.device import Device, Precision
 from geoseg.model.network import build_network, file_sha256
 from geoseg.model.predictor import labels_from_scores
 from geoseg.model.torch_predictor import TorchPredictor, load_predictor
@@ -467,8 +467,11 @@ def test_fp32_on_cuda_gives_the_cpus_scores(tiny_model: Path, predictor: TorchPr
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_batches_side_by_side_on_cuda_are_those_one_by_one(tiny_model: Path) -> None:
-    device = Device(name="cuda:0", precision="fp32")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_batches_side_by_side_on_cuda_are_those_one_by_one(
+    tiny_model: Path, precision: Precision
+) -> None:
+    device = Device(name="cuda:0", precision=precision)
     cuda = load_predictor(tiny_model, read_card(tiny_model), device)
     batches = [batch(seed=seed) for seed in range(24)]
     alone = [cuda.labels(pixels, 8) for pixels in batches]

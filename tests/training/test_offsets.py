@@ -12,7 +12,7 @@ from geoseg.errors import ModelError  # noqa: E402
 from geoseg.model.card import NetworkSpec  # noqa: E402
 from geoseg.model.network import build_network  # noqa: E402
 from geoseg.training.network import shift_scores  # noqa: E402
-from geoseg.training.offsets import Samples, fitted_offsets  # noqa: E402
+from geoseg.training.offsets import Samples, fitted_offsets, middle_of_the_best  # noqa: E402
 
 
 def samples(chances: np.ndarray, blocks: int = 8, seed: int = 1) -> Samples:
@@ -58,9 +58,9 @@ def test_the_same_samples_give_the_same_offsets() -> None:
 
 
 def test_where_all_is_right_nothing_moves() -> None:
-    chances = np.where(np.eye(3)[np.arange(900) % 3] > 0, 0.98, 0.01)
+    chances = np.where(np.eye(3)[np.arange(9_000) % 3] > 0, 0.98, 0.01)
     found = samples(chances)
-    right = Samples(logits=found.logits, truth=np.arange(900) % 3, block=found.block)
+    right = Samples(logits=found.logits, truth=np.arange(9_000) % 3, block=found.block)
     fitted = fitted_offsets(right)
     assert not fitted.offsets.any()
     assert (fitted.before, fitted.crossed) == (1.0, 1.0)
@@ -73,8 +73,25 @@ def test_what_only_one_block_teaches_is_not_learnt() -> None:
     truth = ((block == 0) & (np.arange(8_000) % 2 == 0)).astype(np.intp)
     found = Samples(logits=np.log(chances).astype(np.float32), truth=truth, block=block)
     fitted = fitted_offsets(found)
-    assert fitted.crossed <= fitted.before
+    assert fitted.crossed is None
     assert not fitted.offsets.any()
+
+
+def test_a_class_of_one_block_stays_while_another_gains() -> None:
+    """What moves it there could not be tried on ground that has it."""
+    found = samples(np.concatenate([hidden_class(), np.full((20_000, 1), 1e-3)], axis=1))
+    truth, logits = found.truth.copy(), found.logits.copy()
+    alone = np.flatnonzero(found.block == 3)[:500]
+    truth[alone], logits[alone] = 2, np.log([0.6, 0.05, 0.35])
+    fitted = fitted_offsets(Samples(logits=logits, truth=truth, block=found.block))
+    assert fitted.offsets[1] > 0
+    assert fitted.offsets[2] == 0
+
+
+def test_the_best_logits_lie_about_their_middle() -> None:
+    logits = np.array([[9, 7, 0], [1, 8, 6], [5, 0, 11]], np.float32)
+    assert middle_of_the_best(logits) == 8  # of 8, 7 and 8
+    assert middle_of_the_best(np.empty((0, 3), np.float32)) == 0
 
 
 def test_too_few_blocks_or_no_pixels_teach_nothing() -> None:
