@@ -21,7 +21,7 @@ import numpy as np
 import rasterio
 from bundled_model import data
 from bundled_model.accuracy import nominal_transform, write_place
-from bundled_model.classes import LEGEND, MATCH
+from bundled_model.classes import DESERT_SETS, LEGEND, REAL_SETS, match_of
 from bundled_model.publish import publish
 
 from geoseg.cli.progress import listener
@@ -46,7 +46,7 @@ def places(folder: Path, scenes: int, share: float) -> list[tuple[float, str, li
     """
     dubai = folder / "dubai-landcover"
     hot = folder / "hot-oam-buildings"
-    drawn = scenes if share else 0
+    drawn = scenes if share > 0 else 0
     return [
         (0.50, "train", [data.read_dubai_tile(dubai, 4), data.read_dubai_mosaic(dubai)]),
         (share, "train", data.make_synthetic(drawn, SYNTHETIC_SIDE_PX, SYNTHETIC_FIRST_SEED)),
@@ -138,9 +138,11 @@ def main(arguments: list[str]) -> None:
     listing = write_pairs(given.data, given.out / "pairs", given.scenes, given.synthetic)
     model = given.out / "model"
     channels = tuple(int(n) for n in given.decoder.split(",")) if given.decoder else None
+    has_deserts = given.synthetic > 0 and given.scenes > 1  # every second scene is one
+    sets = REAL_SETS + (DESERT_SETS if has_deserts else ())
     if not model.exists():
         options = TrainOptions(
-            data=(str(listing),), out=model, classes=LEGEND, match=MATCH, gsd_m=GSD_M,
+            data=(str(listing),), out=model, classes=LEGEND, match=match_of(sets), gsd_m=GSD_M,
             bands=("red", "green", "blue"), arch=given.arch, encoder=given.encoder,
             encoder_depth=given.depth, decoder_channels=channels,
             steps=given.steps, minutes=given.minutes, chip_px=given.chip_px, scale=1.6,

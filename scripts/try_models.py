@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from bundled_model.accuracy import resolved
-from bundled_model.classes import LEGEND, MATCH, NAMES, VEGETATION, WATER
+from bundled_model.classes import DESERT_SETS, LEGEND, NAMES, REAL_SETS, VEGETATION, WATER, match_of
 from train_bundled_model import GSD_M, write_pairs
 
 from geoseg.accuracy.confusion import confusion_matrix, scores
@@ -107,7 +107,8 @@ Ground = tuple[PreparedBlocks, "NDArray[Any]", CropPlan]
 def prepared(listing: Path, out: Path, gsd_m: float) -> tuple[TrainPlan, Ground]:
     """Return plan and ground at a pixel size."""
     options = TrainOptions(
-        data=(str(listing),), out=out / "trial", classes=LEGEND, match=MATCH, gsd_m=gsd_m,
+        data=(str(listing),), out=out / "trial", classes=LEGEND,
+        match=match_of(REAL_SETS + DESERT_SETS), gsd_m=gsd_m,
         bands=("red", "green", "blue"), chip_px=192, scale=1.6, block_px=512, seed=7,
     )  # fmt: skip
     plan = make_train_plan(options)

@@ -112,7 +112,8 @@ def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _class_table(found: Evaluation) -> str:
-    head = ["class", "IoU", "F1", "precision (user's)", "recall (producer's)"]
+    first = "class, as counted" if found.kind == "points" else "class"
+    head = [first, "IoU", "F1", "precision (user's)", "recall (producer's)"]
     rows = []
     for k, name in enumerate(found.class_names):
         c = found.scores.classes[k]

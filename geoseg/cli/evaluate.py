@@ -110,7 +110,8 @@ def evaluate_command(
 
 def _show(found: Evaluation) -> None:
     unit = "points" if found.kind == "points" else "pixels"
-    head = ["class", "IoU", "F1", "precision", "recall"]
+    counted = " as counted" if found.kind == "points" else ""
+    head = [f"class{counted}", "IoU", "F1", "precision", "recall"]
     rows = []
     for k, name in enumerate(found.class_names):
         c = found.scores.classes[k]
@@ -119,7 +120,7 @@ def _show(found: Evaluation) -> None:
     echo_table([*head, "boundary F"] if found.boundary else head, rows)
     click.echo()
     # Of points, rare classes have more than their ground would have: not the map's accuracy.
-    counted = " as counted, see below for the map" if found.kind == "points" else ""
+    counted += ", see below for the map" if counted else ""
     pairs = [
         ("compared", f"{found.compared:,} {unit}"),
         ("overall", _number(found.scores.overall) + counted),

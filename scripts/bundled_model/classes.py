@@ -33,15 +33,15 @@ LEGEND = ",".join(
     for number, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True))
 )
 """As ``--classes``."""
-MATCH = ",".join(
-    f"{value}=" + "|".join(name for k, name in enumerate(NAMES) if value >> k & 1)
-    for value in (
-        *EXACT,
-        NOT_BUILDING,
-        bits(BUILDING, LAND),
-        bits(BUILDING, ROAD),
-        bits(BUILDING, LAND, ROAD),
-        bits(BUILDING, VEGETATION),
+REAL_SETS = (*EXACT, NOT_BUILDING, bits(BUILDING, ROAD), bits(BUILDING, LAND, ROAD))
+"""Sets that the labels of real places hold."""
+DESERT_SETS = (bits(BUILDING, LAND), bits(BUILDING, VEGETATION))
+"""Sets that the labels of synthetic deserts hold besides."""
+
+
+def match_of(sets: tuple[int, ...]) -> str:
+    """Return sets of classes as ``--match``, which takes only what the labels hold."""
+    return ",".join(
+        f"{value}=" + "|".join(name for k, name in enumerate(NAMES) if value >> k & 1)
+        for value in sets
     )
-)
-"""As ``--match``: every set that the label rasters of the training hold."""

@@ -20,13 +20,14 @@ from bundled_model.classes import (
     EXACT,
     LAND,
     LEGEND,
-    MATCH,
     NOT_BUILDING,
+    REAL_SETS,
     ROAD,
     UNKNOWN,
     VEGETATION,
     WATER,
     bits,
+    match_of,
 )
 from bundled_model.data import Source, read_chesapeake, read_north_dakota
 from bundled_model.publish import place_model
@@ -81,11 +82,11 @@ def test_a_place_comes_back_from_its_files_with_the_same_sets(tmp_path: Path, gs
     write_labels(tmp_path / "l.tif", place)
     options = TrainOptions(
         data=(str(tmp_path / "p.tif"),), labels=(str(tmp_path / "l.tif"),), out=tmp_path / "m",
-        classes=LEGEND, match=MATCH, gsd_m=gsd_m, bands=("red", "green", "blue"),
+        classes=LEGEND, match=match_of(REAL_SETS), gsd_m=gsd_m, bands=("red", "green", "blue"),
     )  # fmt: skip
     plan = make_train_plan(options)
     source = plan.scenes[0].labels
-    with label_reader(source, plan.legend, MATCH, overlap=False) as read:
+    with label_reader(source, plan.legend, match_of(REAL_SETS), overlap=False) as read:
         assert np.array_equal(read(source.grid.window), place.allowed)
     with rasterio.open(tmp_path / "p.tif") as image:
         assert np.array_equal(image.read(), place.rgb)
