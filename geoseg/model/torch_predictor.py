@@ -116,7 +116,8 @@ class TorchPredictor:
         scores = logits.sigmoid_() if self._is_sigmoid else torch.softmax(logits, dim=1)
         # One class of softmax tells: a logit that is no number spoils the scores of all.
         suspect = scores if self._is_sigmoid else scores[:, 0]
-        (result,) = self._fetched(pixels, torch.isfinite(suspect).all(), scores)
+        # Not through pinned memory, of which torch would keep hundreds of megabytes for good.
+        (result,) = self._fetched(pixels, torch.isfinite(suspect).all(), scores.cpu())
         return result
 
     def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:

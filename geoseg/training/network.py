@@ -109,10 +109,10 @@ def shift_scores(network: nn.Module, offsets: NDArray[np.float32]) -> None:
     """
     bias = last_bias(network, len(offsets))
     with torch.no_grad():
-        bias += torch.from_numpy(offsets).to(bias)
+        bias.add_(torch.from_numpy(offsets).to(bias))
 
 
-def last_bias(network: nn.Module, n_classes: int) -> nn.Parameter:
+def last_bias(network: nn.Module, n_classes: int) -> torch.Tensor:
     """Return the bias that a network adds to the logits of each class.
 
     Raises:

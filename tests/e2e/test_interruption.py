@@ -99,7 +99,11 @@ def test_stopped_politely(
 
 def test_stops_when_the_program_that_started_it_ends(tmp_path: Path) -> None:
     """Closing standard input is what the death of a parent does, on every system."""
-    command = [sys.executable, "-m", "geoseg", "--stop-at-eof", "run", str(SAMPLES / "town.tif")]
+    # Large enough not to be through before a busy machine lets this test close the pipe.
+    with rasterio.open(SAMPLES / "town.tif") as town:
+        pixels, crs, transform = np.tile(town.read(), (1, 3, 3)), str(town.crs), town.transform
+    large = write_scene(tmp_path / "large.tif", pixels, crs=crs, transform=transform, tiled=True)
+    command = [sys.executable, "-m", "geoseg", "--stop-at-eof", "run", str(large)]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out"), *FINE], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
