@@ -38,7 +38,6 @@ DESCRIPTION = (
     "whole housing block, as it does in the Dubai labels."
 )
 GSD_RANGE_M = (0.3, 2.0)
-SYNTHETIC = "Synthetic scenes of scripts/sample_scenes, seeds from 10000"
 TRAINING_DATA: tuple[dict[str, Any], ...] = (
     {
         "name": "Land cover of Dubai: tiles 4, 7, 8 (tiles 1, 3 chose the weights)",
@@ -47,8 +46,7 @@ TRAINING_DATA: tuple[dict[str, Any], ...] = (
         "attribution": "Humans in the Loop; Mohammed Bin Rashid Space Centre; Roia Foundation",
     },
     {
-        "name": SYNTHETIC,
-        "share_of_ground": 0.25,
+        "name": "Synthetic scenes of scripts/sample_scenes, seeds from 10000",
         "licence": "CC0-1.0",
         "attribution": "geoseg contributors",
     },
@@ -59,7 +57,7 @@ TRAINING_DATA: tuple[dict[str, Any], ...] = (
         "attribution": "(c) OpenAerialMap; (c) OpenStreetMap contributors; through HOT fAIr",
     },
     {
-        "name": "Chesapeake land cover with NAIP images, eight patches of two dates",
+        "name": "Chesapeake land cover with NAIP images, six patches of two dates",
         "share_of_ground": 0.08,
         "licence": "Imagery public domain, labels CDLA-Permissive-1.0",
         "attribution": "USDA NAIP; Chesapeake Conservancy; Robinson et al., CVPR 2019",
@@ -83,7 +81,7 @@ def training_data(synthetic: float) -> list[dict[str, Any]]:
     """Return what was trained on, with a share of synthetic scenes beside 0.75 of real ground."""
     found = []
     for row in TRAINING_DATA:
-        share = synthetic if row["name"] == SYNTHETIC else row["share_of_ground"]
+        share = row.get("share_of_ground", synthetic)
         found.append({**row, "share_of_ground": round(share / (0.75 + synthetic), 3)})
     return [row for row in found if row["share_of_ground"]]
 

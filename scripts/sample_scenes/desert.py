@@ -41,7 +41,6 @@ PLOTS: dict[str, tuple[float, str | None]] = {
     "flats": (36.0, "flat"),
     "works": (60.0, "hall"),
 }
-USES = ("homes", "flats", "works", "park", "bare", "parking", "estate")
 ODDS = (3.0, 1.6, 1.4, 0.8, 4.0, 0.3, 2.2)
 
 
@@ -89,10 +88,7 @@ def _lay_sand(rng: np.random.Generator, canvas: Canvas) -> Floats:
 
 def _zone(rng: np.random.Generator, canvas: Canvas, ids: Floats, sand: Floats) -> dict[str, Bools]:
     """Give every block a use and paint its ground; return where each use is."""
-    cells, index = np.unique(ids, return_inverse=True)
-    shares = rng.dirichlet(ODDS)
-    use = rng.choice(len(USES), cells.size, p=shares)[index.reshape(ids.shape)]
-    kinds = {name: use == number for number, name in enumerate(USES)}
+    kinds = settlement.share_out(rng, ids, ODDS)
     lawn = ground.textured(rng, canvas, jitter(rng, pick(rng, ground.LAWNS), 0.15), 0.08)
     paving = ground.textured(rng, canvas, jitter(rng, pick(rng, streets.PAVING), 0.15), 0.05)
     yard = sand * np.float32(rng.uniform(0.8, 1.1))

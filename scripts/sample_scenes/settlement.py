@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sample_scenes.canvas import Bools, Floats
 
 
+USES = ("homes", "flats", "works", "park", "bare", "parking", "estate")
+ODDS = (4.0, 2.0, 1.2, 1.4, 1.2, 0.35, 2.0)
 # How much room a house has in metres, and its roof, by the use of the block.
 PLOTS: dict[str, tuple[float, str | None]] = {
     "homes": (15.0, None),
@@ -78,11 +80,8 @@ def _bridge(rng: np.random.Generator, canvas: Canvas, grid: streets.Grid, wet: B
 
 def _zone(rng: np.random.Generator, canvas: Canvas, ids: Floats, inland: Bools) -> dict[str, Bools]:
     """Give every block a use and paint its ground; return where each use is."""
-    names = ("homes", "flats", "works", "park", "bare", "parking", "estate")
-    cells, index = np.unique(ids, return_inverse=True)
-    shares = rng.dirichlet((4, 2.0, 1.2, 1.4, 1.2, 0.35, 2.0))
-    use = rng.choice(len(names), cells.size, p=shares)[index.reshape(ids.shape)]
-    kinds = {name: (use == number) & inland for number, name in enumerate(names)}
+    kinds = share_out(rng, ids, ODDS)
+    kinds = {name: where & inland for name, where in kinds.items()}
     lawn = ground.textured(rng, canvas, jitter(rng, pick(rng, ground.LAWNS), 0.1), 0.07)
     soil = ground.textured(rng, canvas, jitter(rng, pick(rng, ground.SOILS), 0.1), 0.05)
     yard = ground.textured(rng, canvas, jitter(rng, (0.58, 0.56, 0.53), 0.1), 0.04)
@@ -95,6 +94,14 @@ def _zone(rng: np.random.Generator, canvas: Canvas, ids: Floats, inland: Bools) 
         canvas.paint(kinds[name] & gardens, lawn, VEGETATION)
         canvas.paint(kinds[name] & ~gardens, soil, LAND)
     return kinds
+
+
+def share_out(rng: np.random.Generator, ids: Floats, odds: tuple[float, ...]) -> dict[str, Bools]:
+    """Give every block one of ``USES``, by shares that scatter about the odds."""
+    cells, index = np.unique(ids, return_inverse=True)
+    shares = rng.dirichlet(odds)
+    use = rng.choice(len(USES), cells.size, p=shares)[index.reshape(ids.shape)]
+    return {name: use == number for number, name in enumerate(USES)}
 
 
 def fill_blocks(
