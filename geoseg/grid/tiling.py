@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import NamedTuple
+from itertools import groupby, product
+from typing import Final, NamedTuple
 
 from geoseg.grid.window import Window, ceil_div, round_up
 
-__all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px", "slice_order"]
+__all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px", "shared_cores_px", "slice_order"]
+
+_FEW_WINDOWS: Final = 36
+_LIKELY_WORKERS: Final = (2, 4)
 
 
 class BlockIndex(NamedTuple):
@@ -66,6 +69,43 @@ def even_core_px(length_px: int, max_core_px: int, stride_px: int) -> int:
     largest = max(max_core_px // stride_px, 1) * stride_px
     count = ceil_div(length_px, largest)
     return round_up(ceil_div(length_px, count), stride_px)
+
+
+def shared_cores_px(
+    shape: tuple[int, int], max_core_px: int, halo_px: int, stride_px: int
+) -> tuple[int, int]:
+    """Return the core (height, width) that lets a few workers share a grid and end together.
+
+    Of nine windows, two workers do the last one while one of them waits. Twelve smaller ones
+    hold more halo and are done sooner. The number of workers must not change the map, so the
+    choice is made for two and for four of them alike. A grid of many windows is cut as
+    ``even_core_px`` would.
+
+    Args:
+        shape: (height, width) of the grid.
+        max_core_px: Largest side of a core.
+        halo_px: Context around a core.
+        stride_px: Sides are multiples of it.
+    """
+    largest = max(max_core_px // stride_px, 1) * stride_px
+    fewest = tuple(ceil_div(length, largest) for length in shape)
+    more = (0, 1) if fewest[0] * fewest[1] < _FEW_WINDOWS else (0,)
+    cores = [
+        tuple(
+            round_up(ceil_div(length, count + extra), stride_px)
+            for length, count, extra in zip(shape, fewest, extras, strict=True)
+        )
+        for extras in product(more, repeat=2)
+    ]
+
+    def cost(core: tuple[int, ...]) -> float:
+        counts = [ceil_div(length, side) for length, side in zip(shape, core, strict=True)]
+        n = counts[0] * counts[1]
+        turns = sum(round_up(n, workers) for workers in _LIKELY_WORKERS)
+        return turns * (core[0] + 2 * halo_px) * (core[1] + 2 * halo_px)
+
+    height, width = min(cores, key=cost)  # the first of equals has the fewest windows
+    return height, width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

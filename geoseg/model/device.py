@@ -45,6 +45,8 @@ _MEMORY_SHARE: Final = {
     ("torch", "bf16"): 0.6, ("torch", "fp16"): 0.6,
     ("openvino", "fp32"): 0.95, ("openvino", "bf16"): 0.5,
 }  # fmt: skip
+# Programs of U-Nets hold neither doubled nor joined features (see `focus`).
+_MEMORY_SHARE_OF_UNETS: Final = {("openvino", "fp32"): 0.68, ("openvino", "bf16"): 0.4}
 _PROGRAM_BACKENDS: Final = ("openvino", "onnxruntime")
 
 
@@ -69,7 +71,10 @@ class Device:
 
         The card knows it for torch in fp32; the other shares were measured on U-Nets.
         """
-        share = _MEMORY_SHARE.get((self.backend, self.precision), 1.0)
+        key = self.backend, self.precision
+        share = _MEMORY_SHARE.get(key, 1.0)
+        if card.network.architecture == "unet":
+            share = _MEMORY_SHARE_OF_UNETS.get(key, share)
         return card.activation_bytes_per_px * share
 
     @property

@@ -49,7 +49,7 @@ _EXPORT_ERRORS: Final = (
 
 
 class _Program(torch.nn.Module):
-    """From raw pixels to what a ``Predictor`` gives."""
+    """From raw pixels to what a ``Predictor`` gives, with a network that knows the temperature."""
 
     def __init__(
         self, network: torch.nn.Module, card: ModelCard, kind: ProgramKind, crop_px: int
@@ -60,7 +60,6 @@ class _Program(torch.nn.Module):
         self.kind, self._crop_px = kind, crop_px
         self._is_binary = card.network.n_outputs == 1
         self._is_sigmoid = card.activation == "sigmoid"
-        self._inverse_temperature = 1.0 / card.temperature
         self._offset, self._divisor = _scaling(card)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -89,7 +88,6 @@ class _Program(torch.nn.Module):
             logits = logits[..., crop:-crop, crop:-crop] if crop else logits
         if self._is_binary:
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        logits = logits * self._inverse_temperature
         scores: torch.Tensor = logits.sigmoid() if self._is_sigmoid else logits.softmax(dim=1)
         return scores
 
@@ -119,16 +117,17 @@ def with_programs(card: ModelCard, folder: Path) -> ModelCard:
 def _written(card: ModelCard, folder: Path, kind: ProgramKind) -> Program:
     """Write one program, run it, and compare it with torch."""
     crop_px = card.halo_px if kind == "labels" and card.stitch == "crop" else 0
-    network = load_network(card, folder)
-    _require_finite(network)
+    plain = _Cooled(load_network(card, folder), card.temperature)
+    _require_finite(plain)
+    expected = _Program(plain, card, kind, crop_px).eval()
+    network = _cooled(load_network(card, folder), card.temperature)
     example = _pixels(card, crop_px, 0)
-    if crop_px:
-        network = focused(network, _normalised(example, card), crop_px) or network
+    network = focused(network, _normalised(example, card), crop_px, merged=True) or network
     program = _Program(network, card, kind, crop_px).eval()
     path = folder / PROGRAM_FILES[kind]
     _export(program, example, path)
     _point_at_weights(path, folder / card.weights_file)
-    _check(program, path, card, crop_px)
+    _check(expected, path, card, crop_px)
     return Program(
         kind=kind,
         file=path.name,
@@ -148,6 +147,40 @@ def _require_finite(network: torch.nn.Module) -> None:
     if not all(bool(torch.isfinite(value).all()) for value in values):
         msg = "its weights hold values that are not finite"
         raise ModelError(msg)
+
+
+class _Cooled(torch.nn.Module):
+    """A network whose logits are divided by the temperature."""
+
+    def __init__(self, network: torch.nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self._factor = 1.0 / temperature
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(pixels)
+        return logits * self._factor
+
+
+def _cooled(network: torch.nn.Module, temperature: float) -> torch.nn.Module:
+    """Divide the logits by the temperature: in the last weights, which costs nothing.
+
+    ``network`` is changed where it ends in a plain convolution, as those of smp do.
+    """
+    head = getattr(network, "segmentation_head", None)
+    last, *behind = head if isinstance(head, torch.nn.Sequential) else (None,)
+    if not isinstance(last, torch.nn.Conv2d) or not all(_is_linear(m) for m in behind):
+        return _Cooled(network, temperature)
+    with torch.no_grad():
+        for value in last.parameters():
+            value.mul_(1.0 / temperature)
+    return network
+
+
+def _is_linear(module: torch.nn.Module) -> bool:
+    """Tell whether a layer of smp's head passes factors on."""
+    inner = getattr(module, "activation", module)
+    return isinstance(inner, torch.nn.Identity | torch.nn.Upsample)
 
 
 def _pixels(card: ModelCard, crop_px: int, longer: int) -> torch.Tensor:
@@ -250,7 +283,10 @@ def _places(weights: Path) -> Mapping[str, tuple[int, int]]:
 
 
 def _check(program: _Program, path: Path, card: ModelCard, crop_px: int) -> None:
-    """Raise ModelError unless the file gives what torch gives, for windows of other sizes too."""
+    """Raise ModelError unless the file gives what torch gives, for windows of other sizes too.
+
+    ``program`` is the network as it was loaded, with nothing left out or merged.
+    """
     from geoseg.model.openvino_backend import compile_program  # noqa: PLC0415 - heavy
 
     run = compile_program(path, "fp32", streams=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ __all__ = [
     "LabelBatch",
     "Pixels",
     "Predictor",
+    "Prepared",
     "labels_from_scores",
     "no_memory_error",
     "not_finite_error",
@@ -54,6 +55,15 @@ class Predictor(Protocol):
 
         Equal to ``labels_from_scores`` of the cropped scores.
         """
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A predictor with something to do before its first call, which may be done beforehand."""
+
+    def prepare(self, *, labels: bool) -> None:
+        """Get ready to give labels; else scores."""
         ...
 
 

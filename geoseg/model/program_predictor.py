@@ -48,6 +48,10 @@ class ProgramPredictor:
         for kind in ("labels", "scores"):
             self._checked(kind)
 
+    def prepare(self, *, labels: bool) -> None:
+        """Compile the program that gives labels, or scores."""
+        self._run("labels" if labels else "scores")
+
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return (n, class, row, col) scores 0..1."""
         scores, check = self._call("scores", pixels)

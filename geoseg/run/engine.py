@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from geoseg.memory import return_freed_pages
 from geoseg.model.loading import load_predictor
 from geoseg.model.network import predictor_identity
-from geoseg.model.predictor import Predictor
+from geoseg.model.predictor import Predictor, Prepared
 from geoseg.raster.read import SceneReader
 from geoseg.run.block import Engine
 from geoseg.run.forward import DeviceLimits
@@ -30,6 +30,7 @@ __all__ = [
     "end_run",
     "load_engine",
     "load_model",
+    "prepare_model",
     "request_stop",
     "run_limits",
     "stop_requested",
@@ -130,6 +131,22 @@ def load_model(plan: RunPlan) -> Predictor:
                 plan.model_folder, plan.card, plan.device, threads=plan.workers
             )
         return _models[key]
+
+
+def prepare_model(plan: RunPlan) -> None:
+    """Begin to load and compile a plan's model in a thread of its own.
+
+    Compiling takes a core half a second that Dask's imports leave idle. A failure is left to
+    the first block: it meets the same error.
+    """
+
+    def work() -> None:
+        with suppress(Exception):
+            predictor = load_model(plan)
+            if isinstance(predictor, Prepared):
+                predictor.prepare(labels=plan.takes_labels)
+
+    threading.Thread(target=work, name="geoseg-prepare", daemon=True).start()
 
 
 def _model_key(plan: RunPlan) -> str:

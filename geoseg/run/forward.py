@@ -32,7 +32,10 @@ __all__ = ["DeviceLimits", "Forward", "ForwardResult", "ModelPixels", "Stopwatch
 
 _STRIP_ROWS = 256
 _NO_LIMIT_PX = 2**62
-_TRIMMED_TO = 4
+# Parts of a core, each way, that a window at the edge of what is wanted is cut down to. A
+# GPU takes windows of one shape at a time, and a batch that is not full is filled up.
+_PARTS_ON_CPU = 16
+_PARTS_ON_GPU = 4
 _Result = TypeVar("_Result")
 
 
@@ -198,7 +201,7 @@ class Forward:
         votes = _Votes(plan.tiling.block_window(self.block)) if plan.seams else None
         if plan.stitch == "blend":
             self._blend(result, votes)
-        elif plan.scale.is_identity and not plan.scores and votes is None:
+        elif plan.takes_labels:
             self._crop_labels(result)
         else:
             self._crop_scores(result, votes)
@@ -359,12 +362,15 @@ class Forward:
         return bool(self._wanted[seen.intersect(own).within(own)].any())
 
     def _trimmed(self, job: _Job) -> _Job:
-        """Cut a job down to the quarters of its core, each way, that hold wanted pixels."""
+        """Cut a job down to the parts of its core, each way, that hold wanted pixels."""
         block = self.plan.tiling.block_window(self.block)
         wanted = self._wanted[job.keep.within(block)]
         stride, core = self.plan.tiling.stride_px, job.nominal
-        row, height = _span(wanted, 0, core.height, stride)
-        col, width = _span(wanted, 1, core.width, stride)
+        parts = _PARTS_ON_CPU if self.plan.device.is_cpu else _PARTS_ON_GPU
+        steps = (round_up(ceil_div(length, parts), stride) for length in core.shape)
+        (row, height), (col, width) = (
+            _span(wanted, axis, core.shape[axis], step) for axis, step in enumerate(steps)
+        )
         part = Window(core.row_off + row, core.col_off + col, height, width)
         return _Job(part, part.intersect(job.keep))
 
@@ -448,19 +454,18 @@ class _Votes:
         return quantise((self._differ / others).astype(np.float32)), self._seen > 1
 
 
-def _span(wanted: NDArray[np.bool_], axis: int, length_px: int, stride_px: int) -> tuple[int, int]:
-    """Return offset and length of the quarters of a core from first to last True.
+def _span(wanted: NDArray[np.bool_], axis: int, length_px: int, step_px: int) -> tuple[int, int]:
+    """Return offset and length of the parts of a core from first to last True.
 
     Args:
         wanted: (row, col) of the core's pixels, at least one of them True.
         axis: 0 for rows, 1 for columns.
         length_px: The core's length along it.
-        stride_px: Offset and length are multiples of it.
+        step_px: Length of a part; the last one may be shorter.
     """
-    step = round_up(ceil_div(length_px, _TRIMMED_TO), stride_px)
-    found = wanted.nonzero()[axis]
-    first = int(found.min()) // step * step
-    return first, min(round_up(int(found.max()) + 1, step), length_px) - first
+    found = np.flatnonzero(wanted.any(axis=1 - axis))
+    first = int(found[0]) // step_px * step_px
+    return first, min(round_up(int(found[-1]) + 1, step_px), length_px) - first
 
 
 def _clipped(taps: AxisTaps, first: int, end: int) -> AxisTaps:

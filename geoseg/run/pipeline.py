@@ -25,6 +25,7 @@ from geoseg.run.engine import (
     block_finished,
     end_run,
     load_engine,
+    prepare_model,
     request_stop,
     run_limits,
     stop_requested,
@@ -129,13 +130,23 @@ def _empty(folder: Path) -> None:
 class _Polygons:
     """The polygons of a run, made while its blocks are computed where that can be."""
 
-    def __init__(self, arrivals: Arrivals, work: Callable[[], PolygonResult]) -> None:
+    def __init__(
+        self, arrivals: Arrivals, work: Callable[[], PolygonResult], *, is_early: bool
+    ) -> None:
         self._arrivals = arrivals
         self._work = work
+        self._is_early = is_early
         self._started: Future[PolygonResult] | None = None
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> threading.Thread:
-        """Begin in a thread that does not keep the process alive."""
+    def start(self) -> None:
+        """Begin in a thread that does not keep the process alive, if it can be while blocks run.
+
+        Not before the blocks: what writes polygons takes half a second to import, and imports
+        of several threads only take turns.
+        """
+        if not self._is_early:
+            return
         future = self._started = Future[PolygonResult]()
 
         def work() -> None:
@@ -144,9 +155,18 @@ class _Polygons:
             except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
                 future.set_exception(error)
 
-        thread = threading.Thread(target=work, name="geoseg-polygons", daemon=True)
-        thread.start()
-        return thread
+        self._thread = threading.Thread(target=work, name="geoseg-polygons", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let the thread give up at its next slice, and wait a moment for it.
+
+        Where it compiles just now, that takes half a minute; nobody who has pressed Ctrl-C
+        shall wait for it.
+        """
+        self._arrivals.end()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE_S)
 
     def block_done(self, block: BlockIndex) -> None:
         """Take a block; raise what went wrong with the polygons so far."""
@@ -170,18 +190,15 @@ def _early_polygons(
     as long as the run takes.
     """
     arrivals = Arrivals(done)
-    polygons = _Polygons(arrivals, partial(write_polygon_files, plan, store, arrivals.wait))
-    if not plan.is_traced or plan.table is not None:
-        yield polygons
-        return
-    thread = polygons.start()
+    polygons = _Polygons(
+        arrivals,
+        partial(write_polygon_files, plan, store, arrivals.wait),
+        is_early=plan.is_traced and plan.table is None,
+    )
     try:
         yield polygons
     finally:
-        arrivals.end()
-        # It gives up at the next slice. Where it compiles just now, that takes half a minute;
-        # nobody who has pressed Ctrl-C shall wait for it.
-        thread.join(_PATIENCE_S)
+        polygons.end()
 
 
 def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:
@@ -239,7 +256,9 @@ def _classify(
         return receipts
     try:
         threads = plan.blocks_in_flight
+        prepare_model(plan)
         with local_client(threads) as client:
+            polygons.start()
             results = map_bounded(client, partial(_run_one, plan), missing, workers=threads)
             try:
                 for _, result in results:

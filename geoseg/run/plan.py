@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from geoseg.errors import OptionError, SceneError
 from geoseg.grid.resample import GridScale
-from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px
+from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px, shared_cores_px
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, choose_device
@@ -140,6 +140,12 @@ class RunPlan:
         return self.wants_polygons and not self.is_sieved
 
     @property
+    def takes_labels(self) -> bool:
+        """True where a window's labels are copied; else its scores are needed."""
+        is_cropped = self.stitch == "crop" and self.scale.is_identity
+        return is_cropped and not (self.scores or self.seams)
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Meaning of a piece's bands, in order."""
         fixed = ["classes", "confidence"]
@@ -227,7 +233,7 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     device = setting.device(device_name)
     stitch: StitchMode = card.stitch if options.stitch == "auto" else options.stitch
     workers = options.workers or setting.workers
-    tiling = _tiling(options, card, scale, setting.core_px, workers)
+    tiling = _tiling(options, card, scale, setting.core_px, workers, is_cpu=device.is_cpu)
     _refuse_endless(scene, tiling)
     if stitch == "crop" and tiling.halo_px < card.halo_px:
         warnings.append(
@@ -321,14 +327,22 @@ def _output_window(scene: Scene, aoi: Polygons | None) -> Window:
 
 
 def _tiling(
-    options: RunOptions, card: ModelCard, scale: GridScale, largest_px: int, workers: int
+    options: RunOptions,
+    card: ModelCard,
+    scale: GridScale,
+    largest_px: int,
+    workers: int,
+    *,
+    is_cpu: bool,
 ) -> Tiling:
     stride = card.stride_px
     halo = round_up(card.halo_px if options.halo_px is None else options.halo_px, stride)
     core = _core_px(options, scale, stride, halo, largest_px)
     height, width = scale.model_height, scale.model_width
-    core_height = even_core_px(height, core, stride)
-    core_width = even_core_px(width, core, stride)
+    if is_cpu and options.window_px is None:
+        core_height, core_width = shared_cores_px((height, width), core, halo, stride)
+    else:
+        core_height, core_width = (even_core_px(length, core, stride) for length in (height, width))
     wanted = options.block_px or _BLOCK_PX
     # The block is counted in scene pixels, which are what is read and kept in memory.
     rows = max(1, round(wanted / (core_height * max(scale.row_step, 1.0))))

@@ -47,7 +47,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_CORE_PX: Final = {"cpu": 1536, "gpu": 2048}
+_CORE_PX: Final = {"cpu": 1792, "gpu": 2048}
 _SMALLEST_CORE_PX: Final = 256
 # What one forward pass may take of the memory. It sets the window, and the window must
 # not depend on the machine, or two machines would give different maps. OpenVINO comes

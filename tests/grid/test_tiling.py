@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.grid.tiling import BlockIndex, CoreIndex, Tiling, even_core_px
+from geoseg.grid.tiling import BlockIndex, CoreIndex, Tiling, even_core_px, shared_cores_px
 from geoseg.grid.window import Window, ceil_div
 from tests.strategies import tilings
 
@@ -110,6 +110,31 @@ def test_even_cores_need_no_more_cores_and_waste_less_than_a_stride_each(
     assert ceil_div(length, core) <= ceil_div(length, limit)
     # even: one stride less would need more cores
     assert core == stride or ceil_div(length, core - stride) > ceil_div(length, limit)
+
+
+@given(
+    st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)),
+    st.integers(1, 3000),
+    st.integers(0, 200),
+    st.sampled_from([1, 16, 32]),
+)
+def test_shared_cores_are_even_ones_of_the_grid_or_of_one_cut_more(
+    shape: tuple[int, int], largest: int, halo: int, stride: int
+) -> None:
+    limit = max(largest // stride, 1) * stride
+    cores = shared_cores_px(shape, largest, halo, stride)
+    for length, core in zip(shape, cores, strict=True):
+        assert core % stride == 0
+        assert 0 < core <= limit
+        assert ceil_div(length, core) <= ceil_div(length, limit) + 1
+
+
+def test_a_few_windows_are_cut_so_that_workers_end_together() -> None:
+    """Nine windows leave one of two workers idle for the last; twelve do not."""
+    assert shared_cores_px((4099, 4099), 1584, 64, 16) == (1376, 1040)
+    # A multiple of workers stays as it is, and so does a grid of many windows.
+    assert shared_cores_px((2000, 2000), 1008, 64, 16) == (1008, 1008)
+    assert shared_cores_px((10_980, 10_980), 1584, 64, 16) == (1584, 1584)
 
 
 @given(tilings())

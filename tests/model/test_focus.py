@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
+from geoseg.model import focus as focus_module
 from geoseg.model.card import BandScaling
 from geoseg.model.device import Device
 from geoseg.model.focus import focused
@@ -35,7 +37,8 @@ def windows(n: int = 1) -> torch.Tensor:
     return torch.randn(n, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(5))
 
 
-@pytest.mark.parametrize("crop_px", [1, 16, 32, 40, 64, 80])
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("crop_px", [0, 1, 16, 32, 40, 64, 80])
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -45,12 +48,13 @@ def windows(n: int = 1) -> torch.Tensor:
         {"encoder_name": "vgg11_bn"},
     ],
 )
-def test_the_inside_is_the_same(arguments: dict[str, Any], crop_px: int) -> None:
+def test_the_inside_is_the_same(arguments: dict[str, Any], crop_px: int, *, merged: bool) -> None:
     network, images = network_of(**arguments), windows(2)
-    focus = focused(network, images, 64)
+    focus = focused(network, images, 64, merged=merged)
     assert focus is not None
     with torch.inference_mode():
-        expected = network(images)[..., crop_px:-crop_px, crop_px:-crop_px]
+        inside = slice(crop_px, SIDE_PX - crop_px)
+        expected = network(images)[..., inside, inside]
         found = focus(images, crop_px)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -78,6 +82,39 @@ def test_a_decoder_that_was_changed_is_found_out() -> None:
         lambda _, __, output: output - output.mean(dim=(2, 3), keepdim=True)
     )
     assert focused(network, windows(), 64) is None
+
+
+@pytest.mark.parametrize("skipped_bands", [0, 2])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_transposed_convolution_is_one_on_doubled_features(
+    *, bias: bool, skipped_bands: int
+) -> None:
+    """To the last digits, at the zeros around the features too."""
+    torch.manual_seed(1)
+    conv = torch.nn.Conv2d(3 + skipped_bands, 4, 3, padding=1, bias=bias).double()
+    block = Namespace(
+        conv1=torch.nn.Sequential(conv, torch.nn.ReLU()),
+        conv2=torch.nn.Identity(),
+        attention1=torch.nn.Identity(),
+        attention2=torch.nn.Identity(),
+    )
+    coarse = torch.randn(2, 3, 7, 9, dtype=torch.float64)
+    skip = torch.randn(2, 2, 14, 18, dtype=torch.float64) if skipped_bands else None
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            focus_module._merged(block, coarse, skip, 2),
+            focus_module._decoded(block, coarse, skip, 2),
+            rtol=1e-12, atol=1e-12,
+        )  # fmt: skip
+
+
+def test_features_that_grow_by_more_are_not_merged() -> None:
+    conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+    same = torch.nn.Identity()
+    block = Namespace(conv1=torch.nn.Sequential(conv), conv2=same, attention2=same)
+    coarse = torch.randn(1, 3, 5, 5)
+    found = focus_module._merged(block, coarse, None, 4)
+    torch.testing.assert_close(found, focus_module._decoded(block, coarse, None, 4))
 
 
 def test_the_predictor_uses_it_and_gives_the_same_labels() -> None:

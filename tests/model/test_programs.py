@@ -23,7 +23,7 @@ from geoseg.model.card import NO_PROGRAMS, ModelCard, NetworkSpec, read_card
 from geoseg.model.device import Device, choose_device
 from geoseg.model.exporting import with_programs
 from geoseg.model.loading import load_predictor
-from geoseg.model.network import file_sha256
+from geoseg.model.network import build_network, file_sha256, load_network
 from geoseg.model.predictor import Predictor, labels_from_scores
 from tests.fakes import cropped, legend_of, write_torch_model
 from tests.scenes import texture
@@ -65,6 +65,36 @@ def test_programs_are_small_and_hold_no_weights_of_their_own(folder: Path) -> No
     assert all(p.size_bytes < card.weights_bytes / 10 for p in card.programs)
     assert all(file_sha256(folder / p.file) == p.sha256 for p in card.programs)
     assert card.program("labels").crop_px == HALO_PX
+
+
+@pytest.mark.parametrize("name", ["labels.onnx", "scores.onnx"])
+def test_programs_of_unets_neither_double_nor_join_features(folder: Path, name: str) -> None:
+    used = [node.op_type for node in onnx.load(folder / name).graph.node]
+    assert "Resize" not in used
+    assert used.count("ConvTranspose") == len(
+        load_network(read_card(folder), folder).decoder.blocks
+    )
+
+
+@pytest.mark.parametrize("architecture", ["unet", "segformer", "other"])
+def test_the_temperature_goes_into_the_last_weights(
+    architecture: str,
+) -> None:
+    """Or stays a factor, where the network does not end in a convolution."""
+    torch.manual_seed(2)
+    image = torch.randn(1, 3, 64, 64)
+    if architecture == "other":
+        network: torch.nn.Module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.ReLU())
+    else:
+        spec = NetworkSpec(architecture=architecture, encoder="resnet18", n_outputs=4)
+        network = build_network(spec, 3).eval()
+    with torch.inference_mode():
+        before = network(image)
+        after = exporting._cooled(network, 1.7)(image)
+    torch.testing.assert_close(after, before / 1.7, rtol=1e-4, atol=1e-5)
+    assert isinstance(exporting._cooled(network, 1.0), exporting._Cooled) == (
+        architecture == "other"
+    )
 
 
 def test_the_same_model_gives_the_same_programs(tiny_model: Path, tmp_path: Path) -> None:

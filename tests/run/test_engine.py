@@ -179,3 +179,52 @@ def test_devices_and_precisions_have_a_model_each_and_batches_share_one(
     assert len(made) == 3
     engine.load_model(replace(plan, batch_size=7, out=plan.out / "other"))
     assert len(made) == 3
+
+
+# Prepared -------------------------------------------------------------------------------
+
+
+class PreparedPredictor(IdentityPredictor):
+    """Notes what it was prepared for, and in which thread."""
+
+    def __init__(self) -> None:
+        super().__init__((90,))
+        self.asked: list[bool] = []
+        self.told = threading.Event()
+
+    def prepare(self, *, labels: bool) -> None:
+        self.asked.append(labels)
+        self.told.set()
+        msg = "what goes wrong here, the first block meets again"
+        raise MemoryError(msg)
+
+
+@pytest.mark.parametrize("layer", [{}, {"seams": True}, {"scores": True}, {"stitch": "blend"}])
+def test_a_model_is_prepared_for_what_the_run_asks_of_it(
+    tmp_path: Path, fake_model: Model, layer: dict[str, Any]
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50), bands=1))
+    predictor = PreparedPredictor()
+    model = fake_model(predictor, card_of(2, halo_px=2))
+    run(options(tmp_path, scene, model, **layer))
+    assert predictor.told.wait(10)
+    assert predictor.asked == [not layer]
+    assert (tmp_path / "out" / "classes.tif").is_file()
+
+
+def test_nothing_is_prepared_where_all_blocks_are_there(
+    tmp_path: Path, fake_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50), bands=1))
+    predictor = PreparedPredictor()
+    given = options(tmp_path, scene, fake_model(predictor, card_of(2)), overwrite=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "geoseg.run.pipeline.write_rasters", lambda *_: (_ for _ in ()).throw(OSError)
+        )
+        with pytest.raises(OSError):  # noqa: PT011 - the one above
+            run(given)
+    assert predictor.told.wait(10)
+    predictor.asked.clear()
+    run(given)
+    assert predictor.asked == []

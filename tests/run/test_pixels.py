@@ -514,7 +514,7 @@ def test_windows_without_valid_pixels_are_not_forwarded(tmp_path: Path, fake_mod
 
 
 def test_every_forward_pass_of_a_run_has_one_shape(tmp_path: Path, fake_model: Model) -> None:
-    scene = write_scene(tmp_path / "a.tif", texture((67, 143), bands=1))
+    scene = write_scene(tmp_path / "a.tif", texture((60, 140), bands=1))
     recorder = Recorder(IdentityPredictor((90,)))
     model = fake_model(recorder, card_of(2, halo_px=5))
     mapped(tmp_path, scene, model, window_px=30, block_px=45, batch_size=4)
@@ -621,7 +621,8 @@ def test_an_aoi_with_a_corner_of_one_block_forwards_only_its_windows(
     """One block may hold many windows: those outside the area are not forwarded."""
     _, _, recorder = full_and_aoi(tmp_path, fake_model, box_text(0, 0, 5, 5), block_px=1000)
     assert recorder.windows == 1
-    assert recorder.batches[0].shape[2:] == (5 + 6, 5 + 6)  # a quarter of the core, and halo
+    # Three parts of the core, of two pixels each, and the halo.
+    assert recorder.batches[0].shape[2:] == (6 + 6, 6 + 6)
 
 
 @pytest.mark.parametrize("aoi", ["0,0,10,10", box_text(-50, -50, -10, -10)])
