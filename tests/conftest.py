@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -68,10 +69,16 @@ def fake_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         engine._models.clear()  # kept per digest, which fakes share
         return str(folder)
 
+    def forget() -> None:
+        for thread in threading.enumerate():  # of a run that ended before its model was there
+            if thread.name == "geoseg-prepare":
+                thread.join()
+        engine._models.clear()
+
     monkeypatch.setattr(torch_predictor, "load_predictor", load)
-    engine._models.clear()
+    forget()
     yield make
-    engine._models.clear()
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ size can be anything without changing a pixel of the result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, product
@@ -18,6 +19,7 @@ __all__ = ["BlockIndex", "CoreIndex", "Tiling", "even_core_px", "shared_cores_px
 
 _FEW_WINDOWS: Final = 36
 _LIKELY_WORKERS: Final = (2, 4)
+_MORE_PX: Final = 1.1
 
 
 class BlockIndex(NamedTuple):
@@ -78,8 +80,9 @@ def shared_cores_px(
 
     Of nine windows, two workers do the last one while one of them waits. Twelve smaller ones
     hold more halo and are done sooner. The number of workers must not change the map, so the
-    choice is made for two and for four of them alike. A grid of many windows is cut as
-    ``even_core_px`` would.
+    choice is made for two and for four of them alike. Whoever maps many small scenes at a time
+    keeps all workers busy anyway, so no more than a tenth may be computed in addition. A grid of
+    many windows is cut as ``even_core_px`` would.
 
     Args:
         shape: (height, width) of the grid.
@@ -98,12 +101,18 @@ def shared_cores_px(
         for extras in product(more, repeat=2)
     ]
 
-    def cost(core: tuple[int, ...]) -> float:
-        counts = [ceil_div(length, side) for length, side in zip(shape, core, strict=True)]
-        n = counts[0] * counts[1]
-        turns = sum(round_up(n, workers) for workers in _LIKELY_WORKERS)
-        return turns * (core[0] + 2 * halo_px) * (core[1] + 2 * halo_px)
+    def windows(core: tuple[int, ...]) -> int:
+        return math.prod(ceil_div(length, side) for length, side in zip(shape, core, strict=True))
 
+    def window_px(core: tuple[int, ...]) -> int:
+        return math.prod(side + 2 * halo_px for side in core)
+
+    def cost(core: tuple[int, ...]) -> int:
+        turns = sum(round_up(windows(core), workers) for workers in _LIKELY_WORKERS)
+        return turns * window_px(core)
+
+    most_px = _MORE_PX * windows(cores[0]) * window_px(cores[0])
+    cores = [core for core in cores if windows(core) * window_px(core) <= most_px]
     height, width = min(cores, key=cost)  # the first of equals has the fewest windows
     return height, width
 

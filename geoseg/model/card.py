@@ -105,6 +105,8 @@ class Program:
     """What it cuts off each side of a window."""
     made_for: str
     """``ModelCard.identity_sha256`` of the card that it was made for."""
+    is_merged: bool = False
+    """Upsampling and the convolution behind it are one, which takes less memory."""
 
     def __post_init__(self) -> None:
         if self.kind not in {"labels", "scores"}:
@@ -375,6 +377,7 @@ class ModelCard:
             "mlm:compile_method": "aot",
             "geoseg:crop_px": program.crop_px,
             "geoseg:made_for": program.made_for,
+            "geoseg:merged": program.is_merged,
             "file:size": program.size_bytes,
             "file:checksum": _SHA256_MULTIHASH + program.sha256,
         }
@@ -552,6 +555,7 @@ def _program(kind: ProgramKind, asset: dict[str, Any]) -> Program:
         size_bytes=_whole(asset["file:size"]),
         crop_px=_whole(asset["geoseg:crop_px"]),
         made_for=str(asset["geoseg:made_for"]),
+        is_merged=asset.get("geoseg:merged") is True,
     )
 
 

@@ -45,8 +45,8 @@ _MEMORY_SHARE: Final = {
     ("torch", "bf16"): 0.6, ("torch", "fp16"): 0.6,
     ("openvino", "fp32"): 0.95, ("openvino", "bf16"): 0.5,
 }  # fmt: skip
-# Programs of U-Nets hold neither doubled nor joined features (see `focus`).
-_MEMORY_SHARE_OF_UNETS: Final = {("openvino", "fp32"): 0.68, ("openvino", "bf16"): 0.4}
+# Merged programs hold neither doubled nor joined features (see `focus`).
+_MEMORY_SHARE_MERGED: Final = {("openvino", "fp32"): 0.72, ("openvino", "bf16"): 0.41}
 _PROGRAM_BACKENDS: Final = ("openvino", "onnxruntime")
 
 
@@ -73,8 +73,8 @@ class Device:
         """
         key = self.backend, self.precision
         share = _MEMORY_SHARE.get(key, 1.0)
-        if card.network.architecture == "unet":
-            share = _MEMORY_SHARE_OF_UNETS.get(key, share)
+        if card.programs and all(program.is_merged for program in card.programs):
+            share = _MEMORY_SHARE_MERGED.get(key, share)
         return card.activation_bytes_per_px * share
 
     @property

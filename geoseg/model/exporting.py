@@ -2,8 +2,9 @@
 
 A program does all that ``Predictor`` promises: normalise, run the network, give classes and
 confidences. OpenVINO and ONNX Runtime read it in a fraction of the time that torch and smp
-take to be imported. Its tensors are not stored again: the graph points into the safetensors
-file, whose tensors lie there as plain bytes, by offset and length (ONNX external data).
+take to be imported. Its tensors are not stored again, but for the last few that hold the
+temperature: the graph points into the safetensors file, whose tensors lie there as plain
+bytes, by offset and length (ONNX external data).
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def _written(card: ModelCard, folder: Path, kind: ProgramKind) -> Program:
     expected = _Program(plain, card, kind, crop_px).eval()
     network = _cooled(load_network(card, folder), card.temperature)
     example = _pixels(card, crop_px, 0)
-    network = focused(network, _normalised(example, card), crop_px, merged=True) or network
+    seen = _normalised(example, card)
+    merged = focused(network, seen, crop_px, merged=True)
+    network = merged or focused(network, seen, crop_px) or network
     program = _Program(network, card, kind, crop_px).eval()
     path = folder / PROGRAM_FILES[kind]
     _export(program, example, path)
@@ -135,6 +138,7 @@ def _written(card: ModelCard, folder: Path, kind: ProgramKind) -> Program:
         size_bytes=path.stat().st_size,
         crop_px=crop_px,
         made_for=card.identity_sha256,
+        is_merged=merged is not None,
     )
 
 

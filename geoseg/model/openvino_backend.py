@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +21,8 @@ __all__ = ["compile_program"]
 
 _PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16"}
 _LONGEST_TEXT: Final = 200
+_LAYERS_KEPT: Final = 400
+_preparing: Final = threading.Lock()
 _NO_MEMORY: Final = ("bad_alloc", "not enough memory", "can't allocate", "cannot allocate")
 
 
@@ -41,8 +44,12 @@ def compile_program(
         "INFERENCE_NUM_THREADS": streams,
         # Other runs on the machine would be pinned to the same cores.
         "ENABLE_CPU_PINNING": False,
+        # What is compiled for a shape of window takes 2 MiB; a scene with slanted edges has
+        # a hundred shapes. Counted in layers, for each stream.
+        "CPU_RUNTIME_CACHE_CAPACITY": _LAYERS_KEPT,
     }
-    _prepare_bindings()
+    with _preparing:
+        _prepare_bindings()
     try:
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(path), "CPU", options)

@@ -62,8 +62,8 @@ class Predictor(Protocol):
 class Prepared(Protocol):
     """A predictor with something to do before its first call, which may be done beforehand."""
 
-    def prepare(self, *, labels: bool) -> None:
-        """Get ready to give labels; else scores."""
+    def prepare(self, crop_px: int | None) -> None:
+        """Get ready to give labels without ``crop_px`` at each side; scores where it is None."""
         ...
 
 

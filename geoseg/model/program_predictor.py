@@ -48,9 +48,9 @@ class ProgramPredictor:
         for kind in ("labels", "scores"):
             self._checked(kind)
 
-    def prepare(self, *, labels: bool) -> None:
-        """Compile the program that gives labels, or scores."""
-        self._run("labels" if labels else "scores")
+    def prepare(self, crop_px: int | None) -> None:
+        """Compile the program that ``labels`` with this crop needs; with None, ``scores``."""
+        self._run("labels" if crop_px == self._checked("labels").crop_px else "scores")
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return (n, class, row, col) scores 0..1."""

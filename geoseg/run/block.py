@@ -140,10 +140,12 @@ def read_block(
     own_range = plan.value_range
     stretch = None if own_range is None else Stretch(own_range, plan.card.value_range)
     values, valid = on_model_grid(plan.scale, inside, box, stretch)
-    rows = reflect_index(region.row_off, region.height, plan.tiling.height) - inside.row_off
-    cols = reflect_index(region.col_off, region.width, plan.tiling.width) - inside.col_off
     offsets = np.array([s.offset for s in plan.card.scaling], np.float32)
     values = filled(values, valid, offsets)
+    if inside == region:  # away from the edges, nothing is mirrored, and copying takes time
+        return ModelPixels(region, values, valid), own_valid
+    rows = reflect_index(region.row_off, region.height, plan.tiling.height) - inside.row_off
+    cols = reflect_index(region.col_off, region.width, plan.tiling.width) - inside.col_off
     mirrored = np.take(np.take(values, rows, axis=1), cols, axis=2)
     return ModelPixels(region, mirrored, valid[np.ix_(rows, cols)]), own_valid
 

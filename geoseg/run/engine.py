@@ -56,6 +56,7 @@ class _RunState:
 
 _guard: Final = threading.Lock()
 _models: Final[dict[str, Predictor]] = {}
+_loading: Final[dict[str, threading.Lock]] = {}
 _slots: Final[dict[tuple[str, int], threading.Semaphore]] = {}
 _runs: Final[dict[Path, _RunState]] = {}
 
@@ -126,11 +127,15 @@ def load_model(plan: RunPlan) -> Predictor:
     """
     key = _model_key(plan)
     with _guard:
-        if key not in _models:
-            _models[key] = load_predictor(
+        loading = _loading.setdefault(key, threading.Lock())
+    # Not under the guard, which runs need to be stopped and ended.
+    with loading:
+        found = _models.get(key)
+        if found is None:
+            found = _models[key] = load_predictor(
                 plan.model_folder, plan.card, plan.device, threads=plan.workers
             )
-        return _models[key]
+        return found
 
 
 def prepare_model(plan: RunPlan) -> None:
@@ -144,9 +149,10 @@ def prepare_model(plan: RunPlan) -> None:
         with suppress(Exception):
             predictor = load_model(plan)
             if isinstance(predictor, Prepared):
-                predictor.prepare(labels=plan.takes_labels)
+                predictor.prepare(plan.tiling.halo_px if plan.takes_labels else None)
 
-    threading.Thread(target=work, name="geoseg-prepare", daemon=True).start()
+    # No daemon: an interpreter that ends waits for it, as compilers abort where they are cut off.
+    threading.Thread(target=work, name="geoseg-prepare").start()
 
 
 def _model_key(plan: RunPlan) -> str:

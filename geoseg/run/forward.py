@@ -32,10 +32,6 @@ __all__ = ["DeviceLimits", "Forward", "ForwardResult", "ModelPixels", "Stopwatch
 
 _STRIP_ROWS = 256
 _NO_LIMIT_PX = 2**62
-# Parts of a core, each way, that a window at the edge of what is wanted is cut down to. A
-# GPU takes windows of one shape at a time, and a batch that is not full is filled up.
-_PARTS_ON_CPU = 16
-_PARTS_ON_GPU = 4
 _Result = TypeVar("_Result")
 
 
@@ -366,7 +362,7 @@ class Forward:
         block = self.plan.tiling.block_window(self.block)
         wanted = self._wanted[job.keep.within(block)]
         stride, core = self.plan.tiling.stride_px, job.nominal
-        parts = _PARTS_ON_CPU if self.plan.device.is_cpu else _PARTS_ON_GPU
+        parts = self.plan.parts_per_core
         steps = (round_up(ceil_div(length, parts), stride) for length in core.shape)
         (row, height), (col, width) = (
             _span(wanted, axis, core.shape[axis], step) for axis, step in enumerate(steps)

@@ -155,8 +155,9 @@ class _Polygons:
             except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
                 future.set_exception(error)
 
-        self._thread = threading.Thread(target=work, name="geoseg-polygons", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=work, name="geoseg-polygons", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def end(self) -> None:
         """Let the thread give up at its next slice, and wait a moment for it.

@@ -140,6 +140,14 @@ class RunPlan:
         return self.wants_polygons and not self.is_sieved
 
     @property
+    def parts_per_core(self) -> int:
+        """Parts, each way, of a core that a window at an edge may be cut down to.
+
+        A GPU takes windows of one shape at a time, and a batch that is not full is filled up.
+        """
+        return 16 if self.device.is_cpu else 4
+
+    @property
     def takes_labels(self) -> bool:
         """True where a window's labels are copied; else its scores are needed."""
         is_cropped = self.stitch == "crop" and self.scale.is_identity
@@ -202,6 +210,7 @@ class RunPlan:
             "steps": [scale.row_step, scale.col_step],
             "core_px": [tiling.core_height_px, tiling.core_width_px],
             "halo_px": tiling.halo_px,
+            "parts_per_core": self.parts_per_core,
             "stitch": self.stitch,
             "aoi": self.aoi,
             "device": self.device.name.split(":")[0],

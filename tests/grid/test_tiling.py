@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import replace
 
@@ -127,6 +128,13 @@ def test_shared_cores_are_even_ones_of_the_grid_or_of_one_cut_more(
         assert core % stride == 0
         assert 0 < core <= limit
         assert ceil_div(length, core) <= ceil_div(length, limit) + 1
+    even = tuple(even_core_px(length, largest, stride) for length in shape)
+
+    def forwarded(core: tuple[int, ...]) -> int:
+        count = math.prod(ceil_div(length, side) for length, side in zip(shape, core, strict=True))
+        return count * math.prod(side + 2 * halo for side in core)
+
+    assert forwarded(cores) <= 1.1 * forwarded(even)
 
 
 def test_a_few_windows_are_cut_so_that_workers_end_together() -> None:
@@ -135,6 +143,8 @@ def test_a_few_windows_are_cut_so_that_workers_end_together() -> None:
     # A multiple of workers stays as it is, and so does a grid of many windows.
     assert shared_cores_px((2000, 2000), 1008, 64, 16) == (1008, 1008)
     assert shared_cores_px((10_980, 10_980), 1584, 64, 16) == (1584, 1584)
+    # Nor is a small scene, where halos would double what is computed.
+    assert shared_cores_px((512, 512), 512, 64, 16) == (512, 512)
 
 
 @given(tilings())

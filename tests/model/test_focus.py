@@ -46,6 +46,9 @@ def windows(n: int = 1) -> torch.Tensor:
         {"encoder_name": "tu-resnet10t", "encoder_depth": 4, "decoder_channels": (32, 16, 16, 8)},
         {"encoder_name": "mobilenet_v2"},
         {"encoder_name": "vgg11_bn"},
+        # These give features of no channels at half size.
+        {"encoder_name": "mit_b0"},
+        {"encoder_name": "tu-convnext_atto"},
     ],
 )
 def test_the_inside_is_the_same(arguments: dict[str, Any], crop_px: int, *, merged: bool) -> None:

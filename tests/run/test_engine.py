@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoseg.errors import OutOfDeviceMemoryError
+from geoseg.errors import ModelError, OutOfDeviceMemoryError
 from geoseg.grid.window import Window
+from geoseg.model.card import read_card
 from geoseg.model.device import Device
+from geoseg.model.exporting import with_programs
 from geoseg.model.predictor import LabelBatch, Pixels
+from geoseg.model.program_predictor import ProgramPredictor
 from geoseg.options import RunOptions
 from geoseg.run import engine
 from geoseg.run.events import Event
@@ -189,17 +193,19 @@ class PreparedPredictor(IdentityPredictor):
 
     def __init__(self) -> None:
         super().__init__((90,))
-        self.asked: list[bool] = []
+        self.asked: list[int | None] = []
         self.told = threading.Event()
 
-    def prepare(self, *, labels: bool) -> None:
-        self.asked.append(labels)
+    def prepare(self, crop_px: int | None) -> None:
+        self.asked.append(crop_px)
         self.told.set()
         msg = "what goes wrong here, the first block meets again"
         raise MemoryError(msg)
 
 
-@pytest.mark.parametrize("layer", [{}, {"seams": True}, {"scores": True}, {"stitch": "blend"}])
+@pytest.mark.parametrize(
+    "layer", [{}, {"halo_px": 3}, {"seams": True}, {"scores": True}, {"stitch": "blend"}]
+)
 def test_a_model_is_prepared_for_what_the_run_asks_of_it(
     tmp_path: Path, fake_model: Model, layer: dict[str, Any]
 ) -> None:
@@ -208,8 +214,45 @@ def test_a_model_is_prepared_for_what_the_run_asks_of_it(
     model = fake_model(predictor, card_of(2, halo_px=2))
     run(options(tmp_path, scene, model, **layer))
     assert predictor.told.wait(10)
-    assert predictor.asked == [not layer]
+    assert predictor.asked == [layer.get("halo_px", None if layer else 2)]
     assert (tmp_path / "out" / "classes.tif").is_file()
+
+
+def test_a_program_is_compiled_for_the_crop_that_comes(tiny_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "m"))
+    card = with_programs(read_card(folder), folder)
+    device = Device(name="cpu", precision="fp32", backend="openvino")
+    for crop_px, kind in ((card.halo_px, "labels"), (card.halo_px + 8, "scores"), (None, "scores")):
+        predictor = ProgramPredictor(folder, card, device, 1)
+        predictor.prepare(crop_px)
+        assert list(predictor._runs) == [kind]
+        if crop_px is not None:
+            predictor.labels(texture((160, 160))[None], crop_px)
+        assert list(predictor._runs) == [kind]
+
+
+def test_a_run_can_be_ended_while_its_model_is_loaded(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(*_: object) -> object:
+        begun.set()
+        assert go_on.wait(30)
+        msg = "no such weights"
+        raise ModelError(msg)
+
+    monkeypatch.setattr("geoseg.model.torch_predictor.load_predictor", load)
+    engine._models.clear()
+    engine.begin_run(plan)
+    engine.prepare_model(plan)
+    assert begun.wait(30)
+    engine.request_stop(plan)
+    engine.end_run(plan)
+    go_on.set()
+    # What failed beforehand fails again where it counts.
+    with pytest.raises(ModelError, match="no such weights"):
+        engine.load_model(plan)
 
 
 def test_nothing_is_prepared_where_all_blocks_are_there(

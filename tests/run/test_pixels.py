@@ -22,6 +22,9 @@ from geoseg.grid.window import Window
 from geoseg.model.card import BandScaling
 from geoseg.model.predictor import labels_from_scores
 from geoseg.options import RunOptions
+from geoseg.raster.read import SceneReader
+from geoseg.run.block import read_block
+from geoseg.run.forward import DeviceLimits, Forward, Stopwatch
 from geoseg.run.pipeline import RunResult, run
 from geoseg.run.plan import make_plan
 from tests.fakes import (
@@ -520,6 +523,61 @@ def test_every_forward_pass_of_a_run_has_one_shape(tmp_path: Path, fake_model: M
     mapped(tmp_path, scene, model, window_px=30, block_px=45, batch_size=4)
     assert len(recorder.shapes) == 1
     assert recorder.batches[0].shape[0] == 4
+
+
+def test_windows_at_the_edges_are_cut_and_their_batches_filled(
+    tmp_path: Path, fake_model: Model
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((67, 143), bands=1))
+    recorder = Recorder(IdentityPredictor((90,)))
+    model = fake_model(recorder, card_of(2, halo_px=5))
+    mapped(tmp_path, scene, model, window_px=30, block_px=45, batch_size=4)
+    # Cores of 17 x 18 px: the last row has 16 rows, the last column 17 columns.
+    assert {shape[0] for shape in recorder.shapes} == {4}
+    assert {shape[2:] for shape in recorder.shapes} <= {(r, c) for r in (26, 27) for c in (27, 28)}
+    assert len(recorder.shapes) > 1
+
+
+@pytest.mark.parametrize(("name", "side"), [("cpu", 6), ("cuda:0", 10)])
+def test_a_gpu_takes_fewer_shapes(tmp_path: Path, fake_model: Model, name: str, side: int) -> None:
+    """A core of 20 px of which five are wanted: three parts of two pixels, or one of five."""
+    scene = write_scene(tmp_path / "a.tif", texture((40, 40), bands=1))
+    recorder = Recorder(IdentityPredictor((90,)))
+    options = RunOptions(
+        scene=str(scene), model=fake_model(recorder, card_of(2, halo_px=3)), window_px=26,
+        block_px=20, out=tmp_path / "out",
+    )  # fmt: skip
+    plan = make_plan(options)
+    other = replace(plan, device=replace(plan.device, name=name))
+    block = next(iter(plan.blocks()))
+    with SceneReader(plan.scene, plan.bands, plan.nodata_rule) as reader:
+        found = read_block(other, block, reader)
+    assert found is not None
+    wanted = np.zeros((20, 20), bool)
+    wanted[:5, :6] = True
+    limits, watch = DeviceLimits(1), Stopwatch()
+    Forward(other, block, found[0], recorder, limits, watch, lambda: False).run(wanted)
+    assert recorder.batches[0].shape[2:] == ((6 if name == "cpu" else 5) + 6, side + 6)
+    assert other.parts_per_core == (16 if name == "cpu" else 4)
+    assert (plan.digest == other.digest) == (name == "cpu")
+
+
+def test_a_window_that_was_asked_for_is_not_cut_once_more(
+    tmp_path: Path, fake_model: Model
+) -> None:
+    """Nor do workers, batches and blocks change what is cut."""
+    scene = write_scene(tmp_path / "a.tif", texture((60, 60), bands=1))
+    model = fake_model(IdentityPredictor((90,)), card_of(2, halo_px=2))
+    base = RunOptions(scene=str(scene), model=model, out=tmp_path / "out")
+
+    def cores(**options: Any) -> tuple[int, int]:
+        tiling = make_plan(replace(base, **options)).tiling
+        return tiling.core_height_px, tiling.core_width_px
+
+    assert cores(window_px=24) == (20, 20)
+    usual = cores()
+    for options in ({"workers": 1}, {"workers": 7}, {"batch_size": 3}, {"block_px": 10}):
+        assert cores(**options) == usual
 
 
 def test_all_nodata_is_an_empty_map(tmp_path: Path, fake_model: Model) -> None:
