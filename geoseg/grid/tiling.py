@@ -61,16 +61,17 @@ def slice_order(
                 yield block, number
 
 
-def even_core_px(length_px: int, max_core_px: int, stride_px: int) -> int:
+def even_core_px(length_px: int, max_core_px: int, stride_px: int, extra: int = 0) -> int:
     """Return the core length that cuts ``length_px`` into even parts.
 
     The result is a multiple of ``stride_px``, at most ``max(max_core_px, stride_px)``,
     and needs no more cores than ``max_core_px`` itself would; so the last core of a row
-    is nearly as full as the others and little is computed outside the scene.
+    is nearly as full as the others and little is computed outside the scene. ``extra`` asks
+    for so many parts more.
     """
     largest = max(max_core_px // stride_px, 1) * stride_px
     count = ceil_div(length_px, largest)
-    return round_up(ceil_div(length_px, count), stride_px)
+    return round_up(ceil_div(length_px, count + extra), stride_px)
 
 
 def shared_cores_px(
@@ -90,31 +91,31 @@ def shared_cores_px(
         halo_px: Context around a core.
         stride_px: Sides are multiples of it.
     """
-    largest = max(max_core_px // stride_px, 1) * stride_px
-    fewest = tuple(ceil_div(length, largest) for length in shape)
-    more = (0, 1) if fewest[0] * fewest[1] < _FEW_WINDOWS else (0,)
-    cores = [
-        tuple(
-            round_up(ceil_div(length, count + extra), stride_px)
-            for length, count, extra in zip(shape, fewest, extras, strict=True)
-        )
-        for extras in product(more, repeat=2)
-    ]
 
-    def windows(core: tuple[int, ...]) -> int:
+    def cut(extras: tuple[int, ...]) -> tuple[int, int]:
+        height, width = (
+            even_core_px(length, max_core_px, stride_px, extra)
+            for length, extra in zip(shape, extras, strict=True)
+        )
+        return height, width
+
+    def windows(core: tuple[int, int]) -> int:
         return math.prod(ceil_div(length, side) for length, side in zip(shape, core, strict=True))
 
-    def window_px(core: tuple[int, ...]) -> int:
+    def window_px(core: tuple[int, int]) -> int:
         return math.prod(side + 2 * halo_px for side in core)
 
-    def cost(core: tuple[int, ...]) -> int:
+    def cost(core: tuple[int, int]) -> int:
         turns = sum(round_up(windows(core), workers) for workers in _LIKELY_WORKERS)
         return turns * window_px(core)
 
-    most_px = _MORE_PX * windows(cores[0]) * window_px(cores[0])
-    cores = [core for core in cores if windows(core) * window_px(core) <= most_px]
-    height, width = min(cores, key=cost)  # the first of equals has the fewest windows
-    return height, width
+    even = cut((0, 0))
+    if windows(even) >= _FEW_WINDOWS:
+        return even
+    most_px = _MORE_PX * windows(even) * window_px(even)
+    cores = [cut(extras) for extras in product((0, 1), repeat=2)]
+    # The first of equals has the fewest windows.
+    return min((c for c in cores if windows(c) * window_px(c) <= most_px), key=cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

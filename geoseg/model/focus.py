@@ -46,7 +46,7 @@ class FocusedUnet(torch.nn.Module):
         """
         super().__init__()
         self.network = network
-        self._step = _merged if merged else _decoded
+        self._begin = _merged if merged else _doubled
 
     def forward(self, windows: torch.Tensor, crop_px: int) -> torch.Tensor:
         """Return the logits (n, class, row, col) without ``crop_px`` at each side.
@@ -68,22 +68,24 @@ class FocusedUnet(torch.nn.Module):
             times = steps_px[i] // steps_px[i + 1]
             taken = times * spare
             skip = _without_rim(features.pop(), taken) if features else None
-            coarse = self._step(block, coarse, skip, times)
+            begun = self._begin(block, coarse, skip, times)
+            coarse = block.attention2(block.conv2(begun))
+            del begun
         logits = self.network.segmentation_head(coarse)
         return _without_rim(logits, crop_px - taken)
 
 
-def _decoded(
+def _doubled(
     block: Any,  # noqa: ANN401
     coarse: torch.Tensor,
     skip: torch.Tensor | None,
     times: int,
 ) -> torch.Tensor:
-    """Do a step of smp's decoder, whose own asks for the size instead of the factor."""
+    """Upsample, join and do the first convolution, as smp's step does for a given size."""
     fine = torch.nn.functional.interpolate(coarse, scale_factor=float(times), mode="nearest")
     if skip is not None:
         fine = block.attention1(torch.cat([fine, skip], dim=1))
-    result: torch.Tensor = block.attention2(block.conv2(block.conv1(fine)))
+    result: torch.Tensor = block.conv1(fine)
     return result
 
 
@@ -93,10 +95,10 @@ def _merged(
     skip: torch.Tensor | None,
     times: int,
 ) -> torch.Tensor:
-    """Do a step of the decoder with upsampling and the first convolution as one."""
+    """Do the same with upsampling and the convolution as one."""
     conv, *behind = block.conv1
     if times != _DOUBLED:
-        return _decoded(block, coarse, skip, times)
+        return _doubled(block, coarse, skip, times)
     # A plain number: a traced one would keep runtimes from adding up the weights beforehand.
     n_coarse = int(coarse.shape[1])
     kernel = _on_doubled(conv.weight[:, :n_coarse])
@@ -106,8 +108,7 @@ def _merged(
         result = result + beside
     for layer in behind:
         result = layer(result)
-    finished: torch.Tensor = block.attention2(block.conv2(result))
-    return finished
+    return result
 
 
 def _on_doubled(kernel: torch.Tensor) -> torch.Tensor:

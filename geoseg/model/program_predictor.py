@@ -50,7 +50,7 @@ class ProgramPredictor:
 
     def prepare(self, crop_px: int | None) -> None:
         """Compile the program that ``labels`` with this crop needs; with None, ``scores``."""
-        self._run("labels" if crop_px == self._checked("labels").crop_px else "scores")
+        self._run(self._kind(crop_px))
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return (n, class, row, col) scores 0..1."""
@@ -61,13 +61,17 @@ class ProgramPredictor:
 
     def labels(self, pixels: Pixels, crop_px: int) -> LabelBatch:
         """Return class and confidence of the windows without ``crop_px`` at each side."""
-        if crop_px != self._checked("labels").crop_px:
+        if self._kind(crop_px) == "scores":
             scores = self.scores(pixels)
             inside = slice(crop_px, -crop_px or None)
             return labels_from_scores(scores[..., inside, inside])
         channel, confidence, check = self._call("labels", pixels)
         self._require_finite(check, pixels)
         return LabelBatch(channel, confidence)
+
+    def _kind(self, crop_px: int | None) -> ProgramKind:
+        """Return the program that labels with this crop come from; the one of scores for None."""
+        return "labels" if crop_px == self._checked("labels").crop_px else "scores"
 
     def _call(self, kind: ProgramKind, pixels: Pixels) -> list[NDArray[Any]]:
         """Run a program; whoever made it, what comes out is what the contract says."""

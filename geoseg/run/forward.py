@@ -363,10 +363,8 @@ class Forward:
         wanted = self._wanted[job.keep.within(block)]
         stride, core = self.plan.tiling.stride_px, job.nominal
         parts = self.plan.parts_per_core
-        steps = (round_up(ceil_div(length, parts), stride) for length in core.shape)
-        (row, height), (col, width) = (
-            _span(wanted, axis, core.shape[axis], step) for axis, step in enumerate(steps)
-        )
+        row, height = _span(wanted, 0, core.height, round_up(ceil_div(core.height, parts), stride))
+        col, width = _span(wanted, 1, core.width, round_up(ceil_div(core.width, parts), stride))
         part = Window(core.row_off + row, core.col_off + col, height, width)
         return _Job(part, part.intersect(job.keep))
 

@@ -106,7 +106,7 @@ def test_a_transposed_convolution_is_one_on_doubled_features(
     with torch.inference_mode():
         torch.testing.assert_close(
             focus_module._merged(block, coarse, skip, 2),
-            focus_module._decoded(block, coarse, skip, 2),
+            focus_module._doubled(block, coarse, skip, 2),
             rtol=1e-12, atol=1e-12,
         )  # fmt: skip
 
@@ -117,7 +117,7 @@ def test_features_that_grow_by_more_are_not_merged() -> None:
     block = Namespace(conv1=torch.nn.Sequential(conv), conv2=same, attention2=same)
     coarse = torch.randn(1, 3, 5, 5)
     found = focus_module._merged(block, coarse, None, 4)
-    torch.testing.assert_close(found, focus_module._decoded(block, coarse, None, 4))
+    torch.testing.assert_close(found, focus_module._doubled(block, coarse, None, 4))
 
 
 def test_the_predictor_uses_it_and_gives_the_same_labels() -> None:

@@ -78,9 +78,7 @@ def test_programs_of_unets_neither_double_nor_join_features(folder: Path, name: 
 
 
 @pytest.mark.parametrize("architecture", ["unet", "segformer", "other"])
-def test_the_temperature_goes_into_the_last_weights(
-    architecture: str,
-) -> None:
+def test_the_temperature_goes_into_the_last_weights(architecture: str) -> None:
     """Or stays a factor, where the network does not end in a convolution."""
     torch.manual_seed(2)
     image = torch.randn(1, 3, 64, 64)

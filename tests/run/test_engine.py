@@ -189,7 +189,7 @@ def test_devices_and_precisions_have_a_model_each_and_batches_share_one(
 
 
 class PreparedPredictor(IdentityPredictor):
-    """Notes what it was prepared for, and in which thread."""
+    """Notes what it was prepared for, and fails at it."""
 
     def __init__(self) -> None:
         super().__init__((90,))

@@ -538,9 +538,11 @@ def test_windows_at_the_edges_are_cut_and_their_batches_filled(
     assert len(recorder.shapes) > 1
 
 
-@pytest.mark.parametrize(("name", "side"), [("cpu", 6), ("cuda:0", 10)])
-def test_a_gpu_takes_fewer_shapes(tmp_path: Path, fake_model: Model, name: str, side: int) -> None:
-    """A core of 20 px of which five are wanted: three parts of two pixels, or one of five."""
+@pytest.mark.parametrize(("name", "part"), [("cpu", (6, 6)), ("cuda:0", (5, 10))])
+def test_a_gpu_takes_fewer_shapes(
+    tmp_path: Path, fake_model: Model, name: str, part: tuple[int, int]
+) -> None:
+    """Of a core of 20 px five rows and six columns are wanted: parts have two pixels, or five."""
     scene = write_scene(tmp_path / "a.tif", texture((40, 40), bands=1))
     recorder = Recorder(IdentityPredictor((90,)))
     options = RunOptions(
@@ -557,7 +559,7 @@ def test_a_gpu_takes_fewer_shapes(tmp_path: Path, fake_model: Model, name: str, 
     wanted[:5, :6] = True
     limits, watch = DeviceLimits(1), Stopwatch()
     Forward(other, block, found[0], recorder, limits, watch, lambda: False).run(wanted)
-    assert recorder.batches[0].shape[2:] == ((6 if name == "cpu" else 5) + 6, side + 6)
+    assert recorder.batches[0].shape[2:] == (part[0] + 6, part[1] + 6)
     assert other.parts_per_core == (16 if name == "cpu" else 4)
     assert (plan.digest == other.digest) == (name == "cpu")
 
