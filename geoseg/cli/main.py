@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
 import gc
 import importlib
 import io
 import logging
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 from typing import Any, Final, NoReturn
 
 import click
 
+from geoseg.cli import interrupts
 from geoseg.errors import GeosegError, RunInterruptedError
 from geoseg.version import __version__
 
@@ -88,15 +85,12 @@ class _LazyGroup(click.Group):
 def cli(*, stop_at_eof: bool) -> None:
     """Turn a georeferenced image of any size into a land-cover map and polygons."""
     if stop_at_eof:
-        threading.Thread(target=_interrupt_at_eof, name="geoseg-eof", daemon=True).start()
+        interrupts.stop_at_eof()
 
 
 def main() -> NoReturn:
     """Run the command line in this process and end it with the exit code."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    hang_up = getattr(signal, "SIGHUP", None)  # none on Windows
-    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_DFL:  # nohup ignores it
-        signal.signal(hang_up, _as_interrupt)
+    interrupts.listen()
     # Imports make a million objects that stay; to look through them for garbage at the usual
     # pace would take a second of a short run.
     gc.set_threshold(*_COLLECT_AFTER)
@@ -131,6 +125,7 @@ def _leave(code: int) -> NoReturn:
     All files are closed by now. To take a million objects apart, one by one, would keep the
     user waiting for more than a second.
     """
+    interrupts.listen_no_more()
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:  # closed by the shell before the start
@@ -139,24 +134,6 @@ def _leave(code: int) -> NoReturn:
         # Nobody reads it any more, or its disk is full; there is nowhere to say so.
         code = code or 1
     os._exit(code)
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Treat SIGTERM (batch systems, containers) and SIGHUP (a closed terminal) like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
-def _interrupt_at_eof() -> None:
-    """Wait until whoever holds the other end of standard input is gone; then press Ctrl-C."""
-    try:
-        while os.read(0, 1024):
-            pass
-    except OSError:
-        return  # there is no standard input that could close
-    if os.name == "posix":
-        os.kill(os.getpid(), signal.SIGTERM)  # unlike interrupt_main, this wakes a waiting thread
-    else:  # pragma: no cover - Windows
-        _thread.interrupt_main()
 
 
 def _calm_environment() -> None:
@@ -175,6 +152,7 @@ def _print_what_can_be_printed() -> None:
 
 
 def _report(error: GeosegError) -> int:
+    interrupts.listen_no_more()
     _show_traceback(error)
     click.echo(f"geoseg: {error}", err=True)
     if error.hint:
@@ -184,6 +162,7 @@ def _report(error: GeosegError) -> int:
 
 def _report_internal(error: Exception) -> int:
     """Print one line for an error that nobody foresaw, and what to do with it."""
+    interrupts.listen_no_more()
     _show_traceback(error)
     text = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_TEXT]
     click.echo(f"geoseg: internal error: {text}", err=True)

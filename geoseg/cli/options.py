@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, RunInterruptedError
 from geoseg.options import DEFAULT_MODEL, DEFAULT_SIMPLIFY, SIMPLIFY_METHODS
 
 __all__ = [
@@ -262,10 +262,15 @@ def echo_json(value: dict[str, Any]) -> None:
 def errors_as_events(*, as_json: bool) -> Iterator[None]:
     """With ``--json``, make the last line of a command that fails an ``error`` event.
 
-    The error goes on: it also becomes a line on stderr and the exit code.
+    The error goes on: it also becomes a line on stderr and the exit code. So does Ctrl-C at a
+    moment that no command foresees, as while it imports or plans.
     """
     try:
-        yield
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            msg = "stopped"
+            raise RunInterruptedError(msg) from error
     except GeosegError as error:
         if as_json:
             echo_json(_error_event(str(error), error.hint, error.exit_code))

@@ -49,6 +49,9 @@ class Started:
     def send(self, number: signal.Signals) -> None:
         os.killpg(self.process.pid, number)
 
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
     def end(self) -> tuple[int, str]:
         """Return exit code and stderr."""
         _, errors = self.process.communicate(timeout=LIMIT_S)

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,23 @@ def test_stopped_politely(
     done = geoseg(*command[:-1], "--quiet", "--block-px", "200")  # another block size is no matter
     assert (done.returncode, done.stderr) == (0, "")
     assert digests(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_that_keep_coming_are_one_wish(
+    scene: Path, tiny_model: Path, start: Start, number: signal.Signals
+) -> None:
+    """A second one does not cut off what the first began, nor the words that tell of it."""
+    process = start("run", scene, "--model", tiny_model, "--out", "out", *FINE)
+    process.wait_for("block", 4)
+    while process.is_running():
+        process.send(number)
+        time.sleep(0.005)
+    code, errors = process.end()
+    assert code == 130
+    lines = errors.strip().splitlines()
+    assert len(lines) == 2, errors
+    assert lines[0].startswith("geoseg: stopped after ")
 
 
 def test_stops_when_the_program_that_started_it_ends(tmp_path: Path) -> None:

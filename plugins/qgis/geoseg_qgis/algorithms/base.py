@@ -6,6 +6,7 @@ which of them are layers, folders or CRSs, which stand in the front row, and wha
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -212,7 +213,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         )
         job = store.started(job, running.mark)
         follower, progress = Follower(job, running), Progress()
-        events, asked = [], 0.0
+        events, asked, kill_at = [], False, math.inf
         while True:
             over = follower.is_over()
             for event in follower.poll():
@@ -220,9 +221,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 _hand_on(event, progress, feedback)
             if over:
                 break
-            if feedback.isCanceled():
-                asked = asked or time.monotonic()
-                child.stop(job.mark, running, kill=time.monotonic() - asked > _PATIENCE_S)
+            if feedback.isCanceled() and not asked:
+                asked, kill_at = True, time.monotonic() + _PATIENCE_S
+                child.stop(job.mark, running)
+            if time.monotonic() > kill_at:
+                child.stop(job.mark, running, kill=True)
             time.sleep(_POLL_S)
         return self._judged(job, follower, events, feedback)
 
