@@ -36,7 +36,6 @@ from geoseg.run.events import (
     ScenesSoFar,
     Warned,
 )
-from geoseg.run.fleet import connected
 from geoseg.run.job_file import changed_options, read_job, selection_digest, write_job
 from geoseg.run.manifest import Manifest, read_manifest
 from geoseg.run.moments import moment_of
@@ -49,6 +48,7 @@ from geoseg.run.scene_work import SceneWork
 from geoseg.run.sessions import ExitReason, begin_session, last_start, read_sessions
 from geoseg.run.since import since_moment
 from geoseg.run.worker_check import WorkerCheck
+from geoseg.run.workers import connected
 
 __all__ = ["BatchResult", "retry_options", "run_batch"]
 

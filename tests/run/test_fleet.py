@@ -25,10 +25,12 @@ from geoseg.errors import (
 from geoseg.options import ClusterOptions
 from geoseg.run import fleet as fleet_module
 from geoseg.run import questions
-from geoseg.run.fleet import Arrival, Fleet, LostWorkError, connected
+from geoseg.run import workers as workers_module
+from geoseg.run.fleet import Arrival, Fleet, LostWorkError
 from geoseg.run.folder_home import FolderRoot
 from geoseg.run.place import WorkerContext
 from geoseg.run.worker_check import WorkerCheck
+from geoseg.run.workers import connected
 from geoseg.version import __version__
 from tests.dask_cluster import (
     ROOT,
@@ -241,7 +243,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 def test_where_nothing_listens_it_says_so_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_module, "_CONNECT_S", 2)
+    monkeypatch.setattr(workers_module, "_CONNECT_S", 2)
     address = unused_address()
     start_s = time.monotonic()
     with (
@@ -256,7 +258,7 @@ def test_where_nothing_listens_it_says_so_in_time(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("text", ["", "no such file", "http://host/x", "tcp://", "tcp://host"])
 def test_what_is_no_scheduler_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_module, "_CONNECT_S", 1)
+    monkeypatch.setattr(workers_module, "_CONNECT_S", 1)
     with pytest.raises(ClusterError) as caught, connected(ClusterOptions(scheduler=text)):
         pytest.fail("connected")
     assert caught.value.hint
@@ -289,7 +291,7 @@ def test_a_foreign_scheduler(cluster: DaskCluster, by: str) -> None:
 def test_a_scheduler_that_is_killed_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "_CONNECT_S", 3)
+    monkeypatch.setattr(workers_module, "_CONNECT_S", 3)
     with dask_cluster(tmp_path) as own:
         own.work()
         with connected(ClusterOptions(scheduler=own.address)) as fleet:
@@ -442,12 +444,12 @@ STRANGER = """
 import sys
 from geoseg.errors import ClusterError
 from geoseg.options import ClusterOptions
-from geoseg.run import fleet
-fleet._CONNECT_S = 2
+from geoseg.run import workers
+workers._CONNECT_S = 2
 where, *files = sys.argv[1:]
 named = dict(zip(("tls_ca", "tls_cert", "tls_key"), files))
 try:
-    with fleet.connected(ClusterOptions(scheduler=where, **named)):
+    with workers.connected(ClusterOptions(scheduler=where, **named)):
         print("let in")
 except ClusterError as error:
     print(error)

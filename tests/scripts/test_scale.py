@@ -15,7 +15,7 @@ from scaling.blocks import Load, Sample, Seen, run_null_batch
 from scaling.paper import AREAS, MEASURED, Area, Cluster, carried_on
 
 from geoseg.options import ClusterOptions
-from geoseg.run.fleet import connected
+from geoseg.run.workers import connected
 
 WORKERS = 8
 MIB = 2**20
