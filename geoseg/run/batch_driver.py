@@ -6,12 +6,8 @@ none left, the next one is planned, so that its blocks fill the devices while fi
 
 from __future__ import annotations
 
-import errno
-import heapq
-import itertools
 import logging
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,17 +17,13 @@ from geoseg.errors import (
     BatchInterruptedError,
     ClusterError,
     GeosegError,
-    MismatchError,
-    ModelError,
     OutputError,
-    SceneError,
     ScenesFailedError,
     StoreError,
     TaskTimeoutError,
-    WorkerDiedError,
 )
 from geoseg.redact import without_secrets
-from geoseg.run.addresses import is_path
+from geoseg.run.batch_retries import Retries, is_full
 from geoseg.run.fleet import Arrival, Fleet, LostWorkError
 from geoseg.run.scene_job import SceneJob, SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task, utc_now
@@ -43,16 +35,7 @@ _TICK_S: Final = 1.0
 _AHEAD_PER_THREAD: Final = 2
 _LEAST_AHEAD: Final = 2
 _PUBLISHERS: Final = 4
-_BACKOFF_S: Final = 1.0
-_LONGEST_BACKOFF_S: Final = 60.0
-_MOST_LOSSES: Final = 50
-"""Times that one task may be lost with its worker before something else must be wrong."""
-_MOST_DEATHS: Final = 4
-_DEATH_HINT: Final = "Did they run out of memory? Try --threads 1, or a smaller --block-px."
 _GRACE_S: Final = 30.0
-_FULL_ERRNOS: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +102,7 @@ class Driver:
         self._recall = recall
         self._active: dict[int, SceneWork] = {}
         self._waiting = n_scenes
-        self._attempts: Counter[Task] = Counter()
-        self._losses: Counter[Task] = Counter()
-        self._deaths: Counter[Task] = Counter()
-        self._suspects: deque[Task] = deque()
-        self._suspect: Task | None = None
-        self._later: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()
+        self._retries = Retries(limits.retries)
         self._publishing: dict[Future[None], SceneWork] = {}
         self._done = self._failed = self._blocks = self._blocks_done = self._px_done = 0
         self._ticked_s = 0.0
@@ -193,17 +170,18 @@ class Driver:
         return known + self._waiting
 
     def _patience_s(self) -> float:
-        due_s = self._later[0][0] - time.monotonic() if self._later else _TICK_S
-        wait_s = min(max(due_s, 0.01), _TICK_S)
+        due_s = self._retries.due_in_s()
+        wait_s = _TICK_S if due_s is None else min(max(due_s, 0.01), _TICK_S)
         return min(wait_s, 0.05) if self._publishing else wait_s
 
     def _fill(self) -> None:
         """Hand out tasks until the workers have enough."""
-        while self._later and self._later[0][0] <= time.monotonic():
-            _, _, task = heapq.heappop(self._later)
+        for task in self._retries.due():
             if task.number in self._active:
                 self._active[task.number].again(task)
-        self._try_suspect()
+        suspect = self._retries.next_suspect(lambda task: task.number in self._active)
+        if suspect is not None:
+            self._submit(self._active[suspect.number], suspect)
         most = max(self._fleet.threads * _AHEAD_PER_THREAD, _LEAST_AHEAD)
         while self._fleet.in_flight < most:
             work = next((w for w in self._active.values() if w.waiting), None) or self._opened(most)
@@ -214,18 +192,6 @@ class Driver:
     def _submit(self, work: SceneWork, task: Task) -> None:
         function, arguments = work.call(task)
         self._fleet.submit(task, function, arguments, priority=-task.number)
-
-    def _try_suspect(self) -> None:
-        """Hand out one task over which workers have died, alone among its kind.
-
-        So what merely ran beside the culprit ends well, and is not taken for another one.
-        """
-        while self._suspect is None and self._suspects:
-            task = self._suspects.popleft()
-            work = self._active.get(task.number)
-            if work is not None:
-                self._suspect = task
-                self._submit(work, task)
 
     def _opened(self, most: int) -> SceneWork | None:
         """Return the next scene, unless very many are open already."""
@@ -241,8 +207,7 @@ class Driver:
     def _take(self, arrival: Arrival) -> None:
         task = arrival.key
         assert isinstance(task, Task)  # noqa: S101 - what was submitted
-        if task == self._suspect:
-            self._suspect = None
+        self._retries.ended(task)
         work = self._active.get(task.number)
         if work is None:
             return
@@ -253,11 +218,11 @@ class Driver:
         try:
             news = work.took(task, arrival.result)
         except GeosegError as error:
-            if isinstance(error, StoreError) or _is_full(error):
+            if isinstance(error, StoreError) or is_full(error):
                 raise BatchInterruptedError(str(error), hint=error.hint) from error
             self._fail(work, error)
             return
-        self._attempts.pop(task, None)
+        self._retries.succeeded(task)
         self._blocks += work.blocks - before[0]
         self._blocks_done += work.blocks_done - before[1]
         self._px_done += work.px_done - before[2]
@@ -270,50 +235,11 @@ class Driver:
 
     def _take_error(self, work: SceneWork, task: Task, error: BaseException) -> None:
         """Try again, later; or give the scene up."""
-        if isinstance(error, LostWorkError):
-            self._losses[task] += 1
-            if self._losses[task] > _MOST_LOSSES:
-                msg = f"{task} of {work.job.scene_id} was lost with its worker {_MOST_LOSSES} times"
-                raise BatchInterruptedError(msg, hint="Look at the workers' logs.")
-            self._put_off(task, 0)
-            return
-        if isinstance(error, ClusterError):
-            raise error
-        if isinstance(error, WorkerDiedError):
-            self._take_death(work, task)
-            return
-        self._attempts[task] += 1
-        tried = self._attempts[task]
-        if tried <= self._limits.retries and _may_mend(error, work.job.address):
-            _log.info("%s of %s failed (%s); trying again", task, work.job.scene_id, error)
+        reason = self._retries.failed(task, work.job, error)
+        if reason is not None:
+            self._fail(work, reason, task)
+        elif not isinstance(error, LostWorkError):
             work.retries += 1
-            self._put_off(task, tried)
-        elif isinstance(error, StoreError) or (
-            isinstance(error, OutputError) and task.step != "plan"
-        ):
-            # A full disk, or a bucket that takes nothing, is no fault of the scene. What a plan
-            # finds in the place of its scene is: others' files, or no leave to write.
-            raise BatchInterruptedError(str(error), hint=error.hint) from error
-        else:
-            self._fail(work, error, task)
-
-    def _take_death(self, work: SceneWork, task: Task) -> None:
-        """Try a task again that a worker died over; give its scene up where they all do."""
-        self._deaths[task] += 1
-        deaths = self._deaths[task]
-        work.retries += 1
-        if deaths >= _MOST_DEATHS:
-            msg = f"{deaths} workers died over it, one after the other"
-            self._fail(work, WorkerDiedError(msg, hint=_DEATH_HINT), task)
-        elif deaths > 1:
-            self._suspects.append(task)
-        else:
-            self._put_off(task, 0)
-
-    def _put_off(self, task: Task, tried: int) -> None:
-        """Keep a task until a growing while has passed."""
-        wait_s = min(_BACKOFF_S * 2 ** (tried - 1), _LONGEST_BACKOFF_S) if tried else 0.0
-        heapq.heappush(self._later, (time.monotonic() + wait_s, next(self._order), task))
 
     def _fail(self, work: SceneWork, error: BaseException, task: Task | None = None) -> None:
         """Give a scene up; its finished blocks stay for another try."""
@@ -326,8 +252,7 @@ class Driver:
         reason = without_secrets(" ".join(f"{place}{kind}{error}".split()))
         self._failed += 1
         number = work.number
-        if self._suspect is not None and self._suspect.number == number:
-            self._suspect = None
+        self._retries.forget_scene(number)
         self._drop(work)
         self._tell(work.outcome("failed").failed(utc_now(), reason, getattr(error, "hint", None)))
         self._fleet.forget({key for key in self._fleet.keys if _number(key) == number})
@@ -393,21 +318,6 @@ class Driver:
             self._take_published(pool)
         msg = f"the time is up after {self._done} scene(s)"
         raise BatchInterruptedError(msg, hint="Repeat the same command to continue.")
-
-
-def _may_mend(error: BaseException, address: str) -> bool:
-    """Tell whether it can help to try again.
-
-    A scene that does not fit, or a damaged model, stays so; a read, a write, or a worker that
-    died may go better, and so may a server that has not shown the scene's header.
-    """
-    is_of_header = type(error) is SceneError and is_path(address)
-    return not (is_of_header or isinstance(error, ModelError | MismatchError))
-
-
-def _is_full(error: BaseException) -> bool:
-    """Tell whether a disk or quota is full, or no file may be opened: no fault of the scene."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL_ERRNOS
 
 
 def _number(key: object) -> int | None:

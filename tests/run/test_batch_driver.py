@@ -29,7 +29,7 @@ from geoseg.errors import (
 )
 from geoseg.grid.tiling import BlockIndex
 from geoseg.options import RunOptions
-from geoseg.run import batch_driver, scene_tasks
+from geoseg.run import batch_driver, batch_retries, scene_tasks
 from geoseg.run.batch_driver import Counts, Driver, Limits
 from geoseg.run.fleet import LostWorkError
 from geoseg.run.plan import RunPlan, make_plan
@@ -46,7 +46,7 @@ N_BLOCKS = 6
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_driver, "_BACKOFF_S", 0.0005)
+    monkeypatch.setattr(batch_retries, "_BACKOFF_S", 0.0005)
     monkeypatch.setattr(scene_tasks, "_SHARED_FROM_PX", 0)  # so that there are parts
 
 
