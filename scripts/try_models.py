@@ -29,8 +29,8 @@ from geoseg.accuracy.confusion import confusion_matrix, scores
 from geoseg.cores import usable_cores
 from geoseg.model.card import NetworkSpec
 from geoseg.options import TrainOptions
-from geoseg.run.train import crop_plan
 from geoseg.run.train_blocks import prepare_blocks
+from geoseg.run.train_ground import crop_plan
 from geoseg.run.train_plan import TrainPlan, make_train_plan
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.fit import FitSettings, Fitter, predict_blocks

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
-import platform
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoseg.accuracy.evaluation import Evaluation
 from geoseg.cores import usable_cores
 from geoseg.errors import ModelError, OptionError, RunInterruptedError
-from geoseg.grid.window import Window
-from geoseg.model.card import BandScaling, ModelCard
-from geoseg.model.network import library_versions
+from geoseg.model.card import ModelCard
 from geoseg.options import DEFAULT_STEPS, TrainOptions
-from geoseg.raster.read import SceneReader
 from geoseg.run.events import (
     BatchDone,
     GroundRead,
@@ -34,21 +27,21 @@ from geoseg.run.events import (
     TrainReady,
     Warned,
 )
-from geoseg.run.model_pixels import filled, read_model_window
 from geoseg.run.store import RunStore, StoreKey, write_atomically
 from geoseg.run.train_blocks import SplitCounts, prepare_blocks
-from geoseg.run.train_plan import TrainPlan, TrainScene, make_train_plan
-from geoseg.training.augment import Variation
+from geoseg.run.train_ground import Ground, crop_plan
+from geoseg.run.train_halo import halo_images
+from geoseg.run.train_plan import TrainPlan, make_train_plan
+from geoseg.run.train_texts import brief, card_facts, model_request, report_texts, short
 from geoseg.training.chips import CropPlan, PreparedBlocks, find_anchors
 from geoseg.training.split import NAMES, TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
-    from geoseg.model.importing import ImportRequest
     from geoseg.training.fit import Check, FitSettings, Fitter
     from geoseg.training.judge import Example
     from geoseg.training.offsets import FittedOffsets
 
-__all__ = ["TrainResult", "crop_plan", "train"]
+__all__ = ["TrainResult", "train"]
 
 _STEPS_NAME: Final = "steps.json"
 _LOOKS: Final = 20
@@ -58,12 +51,9 @@ _FOR_THE_REST: Final = 0.8
 _LEAST_STEPS: Final = 20
 _MOST_STEPS: Final = 100_000
 _EXAMPLES: Final = 6
-_SAMPLED_PX: Final = 2_000_000
 _WARMUP: Final = 0.05
 _AVERAGE: Final = 0.998
 _CLIP_NORM: Final = 2.0
-_HALO_IMAGES: Final = 2
-_MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +67,6 @@ class TrainResult:
     accuracy: dict[str, Evaluation]
     """By part of the ground that was not trained on: ``validation``, ``test``; of classes that
     overlap, each by itself: ``test: roof``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """What is trained on, as the network meets it."""
-
-    blocks: PreparedBlocks
-    counts: SplitCounts
-    crops: CropPlan
-    value_range: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +158,7 @@ def _trained(
     fitter = Fitter(network, loss, data, settings, store.pieces)
     progress(_split_event(plan, counts, settings, fitter))
     _fit(fitter, settings, progress)
-    ground = _Ground(blocks=blocks, counts=counts, crops=crops, value_range=value_range)
+    ground = Ground(blocks=blocks, counts=counts, crops=crops, value_range=value_range)
     return _finish(plan, fitter, settings, ground, progress)
 
 
@@ -227,74 +207,6 @@ def _split_event(
         steps=settings.steps,
         steps_done=fitter.steps_done,
     )
-
-
-def crop_plan(plan: TrainPlan, blocks: PreparedBlocks) -> tuple[CropPlan, tuple[float, float]]:
-    """Return what crops are like: scaling and value range of the training ground."""
-    options = plan.options
-    sample = _sample(blocks)
-    bytes_only = blocks.pixels.dtype == np.uint8
-    if plan.start is not None:
-        scaling, value_range = plan.start[1].scaling, plan.start[1].value_range
-    else:
-        scaling = tuple(_scaling(band) for band in sample)
-        value_range = (0.0, 255.0) if bytes_only else _range_of(sample)
-    offset, divisor = tuple(s.offset for s in scaling), tuple(s.divisor for s in scaling)
-    is_photograph = bytes_only and len(plan.band_names) == 3  # noqa: PLR2004 - red, green, blue
-    variation = Variation(
-        strength=options.strength,
-        black=tuple((value_range[0] - o) / d for o, d in zip(offset, divisor, strict=True)),
-        counts=(offset, divisor) if is_photograph else None,
-    )
-    crops = CropPlan(
-        side_px=options.chip_px,
-        scale=(1 / options.scale, options.scale),
-        offset=offset,
-        divisor=divisor,
-        variation=variation,
-    )
-    return crops, value_range
-
-
-def _scaling(band: NDArray[np.float32]) -> BandScaling:
-    """Return mean and deviation of a band, in figures that people can read.
-
-    A band of one value tells nothing, and becomes 0 everywhere.
-    """
-    mean, deviation = float(band.mean(dtype=np.float64)), float(band.std(dtype=np.float64))
-    if deviation <= 1e-6 * max(abs(mean), 1e-6):
-        return BandScaling(offset=mean, divisor=1.0)
-    digits = max(0, 3 - math.floor(math.log10(deviation)))
-    return BandScaling(offset=round(mean, digits), divisor=_rounded(deviation))
-
-
-def _sample(blocks: PreparedBlocks) -> NDArray[np.float32]:
-    """Return (band, n) valid pixels from all over the training ground."""
-    numbers = np.flatnonzero(blocks.part == TRAIN)
-    per_block = max(64, _SAMPLED_PX // len(numbers))
-    step = max(1, blocks.side_px**2 // per_block)
-    margin = blocks.margin_px
-    found = []
-    for number in numbers:
-        core = np.zeros_like(blocks.valid[number])
-        core[margin:-margin, margin:-margin] = True  # the margin may be other ground
-        chosen = np.flatnonzero(blocks.valid[number] & core)[::step]
-        flat = blocks.pixels[number].reshape(blocks.pixels.shape[1], -1)
-        found.append(flat[:, chosen].astype(np.float32))
-    return np.concatenate(found, axis=1)
-
-
-def _rounded(value: float) -> float:
-    """Return a number of four digits: a card is read by people."""
-    return float(f"{value:.4g}")
-
-
-def _range_of(sample: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the range of values, a twentieth wider than what the middle 99.8 % span."""
-    low, high = (float(np.percentile(sample, q)) for q in (0.1, 99.9))
-    room = 0.05 * max(high - low, 1e-6)
-    low = 0.0 if float(sample.min()) >= 0 else low - room
-    return _rounded(low), _rounded(high + room)
 
 
 def _class_weights(plan: TrainPlan, counts: SplitCounts) -> tuple[float, ...] | None:
@@ -378,7 +290,7 @@ def _fit(fitter: Fitter, settings: FitSettings, progress: Progress) -> None:
 
 
 def _finish(
-    plan: TrainPlan, fitter: Fitter, settings: FitSettings, ground: _Ground, progress: Progress
+    plan: TrainPlan, fitter: Fitter, settings: FitSettings, ground: Ground, progress: Progress
 ) -> TrainResult:
     """Calibrate, judge and write the folder."""
     from geoseg.model.halo import image_side_px  # noqa: PLC0415 - torch
@@ -391,22 +303,22 @@ def _finish(
     found = _judged(plan, network, settings, ground, tuning.temperature)
     examples = _examples(network, ground.blocks, ground.crops, settings)
     progress(StageStarted(stage="model"))
-    facts = _facts(plan, fitter, settings, ground.counts, found)
+    facts = card_facts(plan, fitter, settings, ground.counts, found)
     facts["training"] |= tuning.facts
     side_px = image_side_px(network_stride_px(network))
     card = make_model_folder(
         (plan.network, network.state_dict()),
         plan.options.out.absolute(),
-        _request(plan, ground, tuning.temperature, facts),
-        images=_halo_images(plan, ground.blocks, ground.crops, side_px),
-        texts=_texts(plan, fitter, found, examples, facts),
+        model_request(plan, ground, tuning.temperature, facts),
+        images=halo_images(plan, ground.blocks, ground.crops, side_px),
+        texts=report_texts(plan, fitter, found, examples, facts),
         overwrite=plan.options.overwrite,
     )
     progress(
         Trained(
             out=str(plan.options.out), elapsed_s=round(fitter.elapsed_s, 1),
             best_step=fitter.best_step, temperature=tuning.temperature,
-            accuracy={part: _brief(e) for part, e in found.items()},
+            accuracy={part: brief(e) for part, e in found.items()},
         )
     )  # fmt: skip
     return TrainResult(folder=plan.options.out.absolute(), card=card, accuracy=found)
@@ -416,7 +328,7 @@ def _tuned(
     plan: TrainPlan,
     network: Any,  # noqa: ANN401 - torch's module
     settings: FitSettings,
-    ground: _Ground,
+    ground: Ground,
     progress: Progress,
 ) -> _Tuning:
     """Fit to the validation ground what the loss does not: offsets, if asked for, and temperature.
@@ -443,11 +355,11 @@ def _tuned(
         shift_scores(network, fitted.offsets - np.float32(middle_of_the_best(logits)))
         facts["decide_iou"] = {
             "offsets": {
-                c.name: _short(float(offset))
+                c.name: short(float(offset))
                 for c, offset in zip(plan.legend, fitted.offsets, strict=True)
             },
-            "validation_mean_iou_without": _short(fitted.before),
-            "validation_mean_iou_cross_fitted": _short(fitted.crossed),
+            "validation_mean_iou_without": short(fitted.before),
+            "validation_mean_iou_cross_fitted": short(fitted.crossed),
         }
     return _Tuning(temperature=round(fitted_temperature(logits, samples.truth), 4), facts=facts)
 
@@ -468,7 +380,7 @@ def _judged(
     plan: TrainPlan,
     network: Any,  # noqa: ANN401 - torch's module
     settings: FitSettings,
-    ground: _Ground,
+    ground: Ground,
     temperature: float,
 ) -> dict[str, Evaluation]:
     """Return the accuracy by part of the ground."""
@@ -485,158 +397,6 @@ def _judged(
     return found
 
 
-def _request(
-    plan: TrainPlan, ground: _Ground, temperature: float, facts: dict[str, Any]
-) -> ImportRequest:
-    """Return what the model folder says beside its weights."""
-    from geoseg.model.importing import ImportRequest  # noqa: PLC0415 - torch
-
-    crops, name = ground.crops, _name(plan)
-    return ImportRequest(
-        name=name,
-        title=plan.options.title or f"{', '.join(c.name for c in plan.legend)} ({name})",
-        description=_description(plan, ground.counts),
-        bands=plan.band_names,
-        scaling=tuple(
-            BandScaling(offset=o, divisor=d)
-            for o, d in zip(crops.offset, crops.divisor, strict=True)
-        ),
-        value_range=ground.value_range,
-        gsd_m=plan.gsd_m,
-        gsd_range_m=_gsd_range(plan),
-        legend=plan.legend,
-        temperature=temperature,
-        activation="sigmoid" if plan.overlap else "softmax",
-        license=plan.options.license,
-        facts=facts,
-    )
-
-
-def _name(plan: TrainPlan) -> str:
-    return plan.options.name or plan.options.out.name
-
-
-def _gsd_range(plan: TrainPlan) -> tuple[float, float] | None:
-    if plan.start is not None and plan.gsd_m == plan.start[1].gsd_m:
-        return plan.start[1].gsd_range_m
-    if plan.gsd_m is None:
-        return None
-    return _rounded(plan.gsd_m / 2.5), _rounded(plan.gsd_m * 2)
-
-
-def _description(plan: TrainPlan, counts: SplitCounts) -> str:
-    names = ", ".join(c.name for c in plan.legend)
-    first = sorted({Path(scene.scene.label).name for scene in plan.scenes})
-    shown = ", ".join(first[:3]) + (f" and {len(first) - 3} more" if len(first) > 3 else "")  # noqa: PLR2004
-    return (
-        f"Maps {names}. Trained on {counts.blocks[TRAIN]} blocks of {counts.block_px} px from "
-        f"{shown}. What it does on other ground is not known: see the accuracy, and evaluate it "
-        "on yours."
-    )
-
-
-def _facts(
-    plan: TrainPlan,
-    fitter: Fitter,
-    settings: FitSettings,
-    counts: SplitCounts,
-    found: dict[str, Evaluation],
-) -> dict[str, Any]:
-    training: dict[str, Any] = {
-        "steps": fitter.steps_done,
-        "best_step": fitter.best_step,
-        "minutes": round(fitter.elapsed_s / 60, 2),
-        "loss": plan.options.loss,
-        "seed": plan.options.seed,
-        "batch_size": settings.batch_size,
-        "chip_px": plan.options.chip_px,
-        "learning_rate": settings.learning_rate,
-        "precision": "bf16" if settings.half else "fp32",
-        "data_sha256": counts.digest,
-        "block_px": counts.block_px,
-        "blocks": dict(zip(NAMES, counts.blocks, strict=True)),
-        "versions": {**library_versions(), "numpy": np.__version__},
-        "python": platform.python_version(),
-    }
-    if plan.start is not None:
-        training["start"] = {
-            "name": plan.start[1].name, "weights_sha256": plan.start[1].weights_sha256,
-        }  # fmt: skip
-    return {
-        "training_data": [
-            {"image": Path(s.scene.label).name, "labels": Path(s.pair.labels).name}
-            | ({} if s.pair.background is None else {"background": s.pair.background})
-            for s in plan.scenes
-        ],
-        "training": training,
-        "accuracy": {_place(part): _brief(e) for part, e in found.items()},
-        "accuracy_note": "The validation blocks chose the weights, the temperature and, with "
-        "--decide iou, the offsets; the test blocks were looked at once, at the end.",
-    }
-
-
-def _place(part: str) -> str:
-    """Return ``test blocks`` for test, ``test blocks: roof`` for the roofs of test."""
-    first, colon, rest = part.partition(":")
-    return f"{first} blocks{colon}{rest}"
-
-
-def _brief(found: Evaluation) -> dict[str, Any]:
-    """Return what a card says of the accuracy on one part of the ground."""
-    calibration = found.calibration
-    return {
-        "classes": {
-            name: {key: _short(value) for key, value in asdict(score).items()}
-            for name, score in zip(found.class_names, found.scores.classes, strict=True)
-        },
-        "mean_iou": _short(found.scores.mean_iou),
-        "overall_accuracy": _short(found.scores.overall),
-        "expected_calibration_error": None if calibration is None else _short(
-            calibration.expected_error
-        ),
-        "pixels": found.compared,
-    }  # fmt: skip
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _halo_images(
-    plan: TrainPlan, blocks: PreparedBlocks, crops: CropPlan, side_px: int
-) -> list[NDArray[Any]]:
-    """Return squares to measure the halo on: real ground, or blocks where no scene is so large."""
-    offset = np.asarray(crops.offset, np.float32)
-    order = sorted(plan.scenes, key=lambda scene: scene.pair.part != VALIDATION)
-    images: list[NDArray[Any]] = []
-    for scene in order:
-        if len(images) < _HALO_IMAGES:
-            images += _square_of(scene, side_px, offset)
-    return images or [_patched(blocks, side_px, offset)]
-
-
-def _square_of(scene: TrainScene, side_px: int, offset: NDArray[np.float32]) -> list[NDArray[Any]]:
-    """Return the middle square of a scene on the model's grid, if it is there and mostly valid."""
-    height, width = scene.scale.model_height, scene.scale.model_width
-    if min(height, width) < side_px:
-        return []
-    window = Window((height - side_px) // 2, (width - side_px) // 2, side_px, side_px)
-    with SceneReader(scene.scene, scene.bands, "any") as reader:
-        values, valid = read_model_window(reader, scene.scale, window)
-    return [filled(values, valid, offset)] if valid.mean() > _MOSTLY else []
-
-
-def _patched(blocks: PreparedBlocks, side_px: int, offset: NDArray[np.float32]) -> NDArray[Any]:
-    """Return a square of the fullest blocks side by side, and again."""
-    per_row = -(-side_px // blocks.side_px)
-    fullest = np.argsort([-float(v.mean()) for v in blocks.valid], kind="stable")
-    rows = [
-        np.concatenate([filled(blocks.pixels[n], blocks.valid[n], offset) for n in line], axis=2)
-        for line in np.resize(fullest, (per_row, per_row))
-    ]
-    return np.concatenate(rows, axis=1)[:, :side_px, :side_px].copy()
-
-
 def _examples(
     network: Any,  # noqa: ANN401 - torch's module
     blocks: PreparedBlocks,
@@ -650,44 +410,3 @@ def _examples(
         unseen = np.flatnonzero(blocks.part == VALIDATION)
     chosen = unseen[np.linspace(0, len(unseen) - 1, min(_EXAMPLES, len(unseen))).astype(np.intp)]
     return pick_examples(network, blocks, chosen, crops, settings)
-
-
-def _texts(
-    plan: TrainPlan,
-    fitter: Fitter,
-    found: dict[str, Evaluation],
-    examples: Sequence[Example],
-    facts: dict[str, Any],
-) -> dict[str, str]:
-    """Return the report and all numbers of the training, as texts by file name."""
-    from geoseg.training.report_page import training_page  # noqa: PLC0415 - torch
-
-    training = facts["training"]
-    ground = ", ".join(f"{n} blocks for {part}" for part, n in training["blocks"].items())
-    rows = [
-        ("classes", ", ".join(c.name for c in plan.legend)),
-        ("network", f"{plan.network.architecture}, encoder {plan.network.encoder}"),
-        ("pixel size", "as it is" if plan.gsd_m is None else f"{plan.gsd_m:g} m"),
-        ("ground", f"{ground}, {training['block_px']} px each"),
-        ("batches", f"{training['steps']} of {training['batch_size']} crops"),
-        ("weights", f"those after {training['best_step']} batches"),
-        ("time", f"{training['minutes']} minutes"),
-    ]  # fmt: skip
-    if any(training.get("decide_iou", {"offsets": {}})["offsets"].values()):
-        shifts = training["decide_iou"]["offsets"].items()
-        rows.append(("scores shifted by", ", ".join(f"{name} {by:g}" for name, by in shifts)))
-    backgrounds = dict.fromkeys(s.pair.background for s in plan.scenes if s.pair.background)
-    if backgrounds:
-        rows.insert(1, ("unlabelled ground", ", ".join(backgrounds)))
-    curves = fitter.curve, fitter.checks
-    page = training_page(_name(plan), rows, curves, found, plan.legend, examples)
-    numbers = {
-        "geoseg": plan.identity()["geoseg"],
-        "made": time.strftime("%Y-%m-%d", time.gmtime()),
-        "identity": plan.identity(),
-        "training": training,
-        "curve": fitter.curve,
-        "looks": [asdict(check) for check in fitter.checks],
-        "accuracy": {part: e.as_json() for part, e in found.items()},
-    }
-    return {"report.html": page, "training.json": json.dumps(numbers, indent=1) + "\n"}

@@ -24,14 +24,12 @@ from geoseg.options import DECODERS_OF_STEPS, TrainOptions
 from geoseg.raster.read import sample_values
 from geoseg.raster.scene import Scene, open_scene, select_bands
 from geoseg.run.fit import check_value_range, collar_warnings
-from geoseg.run.train_labels import (
-    LabelSource,
+from geoseg.run.train_labels import LabelSource, open_labels, require_classes
+from geoseg.run.train_legend import (
     background_warnings,
     common_legend,
     match_warnings,
-    open_labels,
     require_backgrounds,
-    require_classes,
     unlabelled_warnings,
 )
 from geoseg.run.train_pairs import TrainPair, find_pairs
