@@ -185,8 +185,9 @@ class RunOptions:
         if self.nodata is not None and not math.isfinite(self.nodata):
             msg = f"--nodata must be a finite number, got {self.nodata}"
             raise OptionError(msg, hint="NaN and infinity are nodata in any case.")
-        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            msg = f"--value-range must be MIN,MAX with MIN < MAX, got {self.value_range}"
+        low, high = self.value_range or (0.0, 1.0)
+        if not (low < high and math.isfinite(low) and math.isfinite(high)):
+            msg = f"--value-range must be finite MIN,MAX with MIN < MAX, got {low:g},{high:g}"
             raise OptionError(msg)
 
     def _check_choices(self) -> None:

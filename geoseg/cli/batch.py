@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,7 +252,7 @@ def batch_command(  # noqa: PLR0913 - one for each flag of its own
             task_timeout_s=task_timeout_s,
             metrics=metrics,
         )
-        _run(options, as_json=as_json, quiet=quiet)
+        _run(lambda: options, as_json=as_json, quiet=quiet)
 
 
 @click.command(epilog=_RETRY_EPILOG)
@@ -279,20 +280,24 @@ def retry_command(
     """
     configure_logging(verbose=verbose, quiet=quiet)
     with errors_as_events(as_json=as_json):
-        from geoseg.run.batch import retry_options  # noqa: PLC0415 - dask
-
         cluster = ClusterOptions(**{name: fields.pop(name) for name in _CLUSTER_FIELDS})
-        _run(retry_options(root, cluster, fields, postgis=postgis), as_json=as_json, quiet=quiet)
+
+        def options() -> BatchOptions:
+            from geoseg.run.batch import retry_options  # noqa: PLC0415 - dask
+
+            return retry_options(root, cluster, fields, postgis=postgis)
+
+        _run(options, as_json=as_json, quiet=quiet)
 
 
-def _run(options: BatchOptions, *, as_json: bool, quiet: bool) -> None:
+def _run(options: Callable[[], BatchOptions], *, as_json: bool, quiet: bool) -> None:
     from geoseg.cli.batch_progress import batch_listener  # noqa: PLC0415 - rich
 
     with batch_listener(as_json=as_json, quiet=quiet) as progress:
         try:
             from geoseg.run.batch import run_batch  # noqa: PLC0415 - after the first sign of life
 
-            run_batch(options, progress)
+            run_batch(options(), progress)
         except KeyboardInterrupt as error:
             # Before the batch had begun, as while it waited for a hold; or once more at its end.
             msg = "stopped"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["listen", "listen_no_more", "stop_at_eof"]
 
 _SAME_WISH_S: Final = 5.0
-"""Signals this close together are one wish.
+"""Signals that follow each other this closely are one wish.
 
 Programs that stop another may send theirs ten times a second, and people press Ctrl-C twice. A
 second interrupt would cut off what the first one began: blocks that end, files that close, the
@@ -54,12 +54,12 @@ def stop_at_eof() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    global _heard_s  # noqa: PLW0603 - signals belong to the process
-    now = time.monotonic()
-    if now - _heard_s < _SAME_WISH_S:
+    global _heard_s
+    if _heard_s == math.inf:
         return
-    _heard_s = now
-    raise KeyboardInterrupt
+    before, _heard_s = _heard_s, time.monotonic()
+    if _heard_s - before >= _SAME_WISH_S:
+        raise KeyboardInterrupt
 
 
 def _unraisable(lost: UnraisableHookArgs) -> None:

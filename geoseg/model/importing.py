@@ -29,6 +29,7 @@ from geoseg.model.footprint import activation_bytes_per_px
 from geoseg.model.halo import agreement, image_side_px, measure_halo, patchwork_image
 from geoseg.model.network import build_network, file_sha256, load_weights, network_stride_px
 from geoseg.model.predictor import Pixels
+from geoseg.partial_files import sync_file, sync_folder
 
 __all__ = [
     "REPORT_NAMES",
@@ -201,10 +202,13 @@ def _placed(out: Path, *, overwrite: bool) -> Iterator[Path]:
         raise OutputError(msg) from error
     try:
         yield staging
+        for path in staging.iterdir():
+            sync_file(path)
         os.chmod(staging, 0o755)  # noqa: S103 - mkdtemp makes it private
         # Measuring took minutes: something else may be there by now.
         require_free(out, overwrite=overwrite)
         _swap(staging, out)
+        sync_folder(out.parent)
     except OSError as error:
         if isinstance(error, GeosegError):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -97,22 +97,25 @@ def aligned_reader(
         raise MismatchError(
             msg, hint="Add --align nearest to take the nearest pixel, or warp it yourself first."
         )
-    with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
-        source = rasterio.open(raster.scene.gdal_name)
-        # Where its nodata is to be a value like others, the warper must not know of it either.
-        k = raster.band - 1
-        is_value = source.nodatavals[k] is not None and raster.scene.nodata[k] is None
-        warped = WarpedVRT(
-            source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
-            height=grid.height, resampling=Resampling.nearest,
-            add_alpha=(source.nodata is None or is_value) and raster.scene.alpha_band is None,
-            **({"src_nodata": None, "nodata": None} if is_value else {}),
-        )  # fmt: skip
-    try:
+    with ExitStack() as stack:
+        with gdal_env(raster.scene.gdal_name), mapped_read_errors(raster.scene.label, "its grid"):
+            warped = _warper(raster, grid, stack)
         yield lambda window: _warped(warped, raster, window, f"its pixels on the grid of {target}")
-    finally:
-        warped.close()
-        source.close()
+
+
+def _warper(raster: ClassRaster, grid: PixelGrid, stack: ExitStack) -> WarpedVRT:
+    """Open a raster as it looks on another grid, for as long as the stack is open."""
+    source = stack.enter_context(rasterio.open(raster.scene.gdal_name))
+    # Where its nodata is to be a value like others, the warper must not know of it either.
+    k = raster.band - 1
+    is_value = source.nodatavals[k] is not None and raster.scene.nodata[k] is None
+    warped = WarpedVRT(
+        source, crs=grid.crs_wkt, transform=grid.transform, width=grid.width,
+        height=grid.height, resampling=Resampling.nearest,
+        add_alpha=(source.nodata is None or is_value) and raster.scene.alpha_band is None,
+        **({"src_nodata": None, "nodata": None} if is_value else {}),
+    )  # fmt: skip
+    return stack.enter_context(warped)
 
 
 def _difference(raster: ClassRaster, grid: PixelGrid) -> str:

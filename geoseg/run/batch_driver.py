@@ -136,19 +136,23 @@ class Driver:
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
         """Hand out tasks, wait for one, take what has come; False when all is over."""
+        if self._is_over():
+            return False
         if self._limits.until_s is not None and time.monotonic() > self._limits.until_s:
             self._wind_up(pool)
+            return False
         if self._fleet.look(self._wanted()):
             self._welcome()
         if self._has_workers():
             self._fill()
-        if not (self._active or self._waiting):
-            return False
         for arrival in self._fleet.arrivals(self._patience_s()):
             self._take(arrival)
         self._take_published(pool)
         self._tick_sometimes()
         return True
+
+    def _is_over(self) -> bool:
+        return not (self._active or self._waiting)
 
     def _has_workers(self) -> bool:
         """Tell whether there is anybody to give work to.
@@ -170,7 +174,7 @@ class Driver:
         return known + self._waiting
 
     def _patience_s(self) -> float:
-        due_s = self._retries.due_in_s()
+        due_s = self._retries.due_in_s() if self._fleet.threads else None
         wait_s = _TICK_S if due_s is None else min(max(due_s, 0.01), _TICK_S)
         return min(wait_s, 0.05) if self._publishing else wait_s
 
@@ -309,13 +313,19 @@ class Driver:
         )
 
     def _wind_up(self, pool: ThreadPoolExecutor) -> None:
-        """Take what comes in the next moments, hand out nothing, and stop."""
+        """Take what comes in the next moments, hand out nothing, and stop.
+
+        Raises:
+            BatchInterruptedError: Scenes are left.
+        """
         until_s = time.monotonic() + _GRACE_S
         while (self._fleet.in_flight or self._publishing) and time.monotonic() < until_s:
             for arrival in self._fleet.arrivals(_TICK_S):
                 if arrival.error is None:
                     self._take(arrival)
             self._take_published(pool)
+        if self._is_over():
+            return
         msg = f"the time is up after {self._done} scene(s)"
         raise BatchInterruptedError(msg, hint="Repeat the same command to continue.")
 

@@ -27,9 +27,17 @@ from geoseg.errors import (
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Failure", "failures_error", "local_client", "map_bounded", "portless_scheduler"]
+__all__ = [
+    "Failure",
+    "failures_error",
+    "local_client",
+    "map_bounded",
+    "portless_scheduler",
+    "quiet_logs",
+]
 
 _log = logging.getLogger(__name__)
+_LOGS: Final = ("distributed", "asyncio", "tornado")
 _AHEAD_PER_WORKER: Final = 2
 _RETRIES: Final = 2
 _BACKOFF_S: Final = 0.5
@@ -60,16 +68,13 @@ def local_client(workers: int) -> Iterator[Client]:
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.limit": "1h",
     }
-    # Long numpy and torch calls hold the interpreter for a moment; that is no fault. A task
-    # that raises comes back as a value; its traceback is not for the user's terminal.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    # Nor is what the event loop finds of a cluster that closes while a block still runs.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     worker = {
         "cls": _portless(Worker),
         "options": {"nthreads": workers, "memory_limit": 0, "protocol": "inproc://"},
     }
     with (
+        # Long numpy and torch calls hold the interpreter for a moment; that is no fault.
+        quiet_logs(),
         # Else an empty dask-scratch-space stays behind in the temporary folder.
         tempfile.TemporaryDirectory(prefix="geoseg-dask-") as scratch,
         dask.config.set({**quiet, "temporary-directory": scratch}),
@@ -81,6 +86,23 @@ def local_client(workers: int) -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what Dask and its event loop log away from the terminal.
+
+    What goes wrong in a task comes back as an error, and what the loop finds of a cluster that
+    closes while a block still runs is no fault.
+    """
+    before = {name: logging.getLogger(name).level for name in _LOGS}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def portless_scheduler() -> type[Any]:

@@ -46,7 +46,6 @@ _IDLE_RUNS: Final = 4
 class _RunState:
     """What the blocks of one run share in this process."""
 
-    digest: str
     limits: DeviceLimits
     users: int = 0
     reader: SceneReader | None = None
@@ -58,20 +57,22 @@ _guard: Final = threading.Lock()
 _models: Final[dict[str, Predictor]] = {}
 _loading: Final[dict[str, threading.Lock]] = {}
 _slots: Final[dict[tuple[str, int], threading.Semaphore]] = {}
-_runs: Final[dict[Path, _RunState]] = {}
+_runs: Final[dict[tuple[Path, str], _RunState]] = {}
+"""By place and digest: a block of a client that was killed may still run when the next client maps
+the same scene with other options, and must not lend it a reader of other bands."""
 
 
 def begin_run(plan: RunPlan) -> None:
     """Start with a fresh state: no stop, and no limit, for the device may be free now."""
     end_run(plan)
     with _guard:
-        _runs[plan.out] = _fresh(plan)
+        _runs[_key(plan)] = _fresh(plan)
 
 
 def end_run(plan: RunPlan) -> None:
     """Close the scene and forget the run; the model stays for the next one."""
     with _guard:
-        state = _runs.pop(plan.out, None)
+        state = _runs.pop(_key(plan), None)
     _close(state)
 
 
@@ -82,19 +83,16 @@ def taking_part(plan: RunPlan) -> Iterator[None]:
     Of the runs that have no block here just now, the last few stay open.
     """
     with _guard:
-        state = _runs.pop(plan.out, None)
-        if state is None or state.digest != plan.digest:
-            # Blocks of a client that was killed may still run; what they make goes nowhere.
-            state = _fresh(plan)
-        _runs[plan.out] = state  # now the youngest
+        key = _key(plan)
+        _runs[key] = state = _runs.pop(key, None) or _fresh(plan)  # now the youngest
         state.users += 1
     try:
         yield
     finally:
         with _guard:
             state.users -= 1
-            idle = [out for out, other in _runs.items() if not other.users]
-            old = [_runs.pop(out) for out in idle[:-_IDLE_RUNS]]
+            idle = [key for key, other in _runs.items() if not other.users]
+            old = [_runs.pop(key) for key in idle[:-_IDLE_RUNS]]
         _close(*old)
 
 
@@ -189,16 +187,18 @@ def request_stop(plan: RunPlan) -> None:
 
 def stop_requested(plan: RunPlan) -> bool:
     """Tell whether the run was asked to stop in this process."""
-    state = _runs.get(plan.out)
+    state = _runs.get(_key(plan))
     return state is not None and state.stopped
+
+
+def _key(plan: RunPlan) -> tuple[Path, str]:
+    return plan.out, plan.digest
 
 
 def _state(plan: RunPlan) -> _RunState:
     """Return a run's state; the caller holds the guard."""
-    if plan.out not in _runs:
-        _runs[plan.out] = _fresh(plan)
-    return _runs[plan.out]
+    return _runs.setdefault(_key(plan), _fresh(plan))
 
 
 def _fresh(plan: RunPlan) -> _RunState:
-    return _RunState(plan.digest, DeviceLimits(plan.batch_size))
+    return _RunState(DeviceLimits(plan.batch_size))

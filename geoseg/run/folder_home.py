@@ -155,8 +155,15 @@ class FolderRoot:
         return [f"{prefix}/{name}" for name in found if not name.startswith(".")]
 
     def delete(self, name: str) -> None:
-        """Remove a small file, if it is there."""
-        (self.path / name).unlink(missing_ok=True)
+        """Remove a small file, if it is there.
+
+        Raises:
+            OutputError: It cannot be removed.
+        """
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -33,7 +33,14 @@ from geoseg.run.engine import (
 from geoseg.run.events import BlockDone, Finished, PlanReady, Progress, StageStarted, Warned
 from geoseg.run.finish import PolygonResult, write_polygon_files, write_rasters
 from geoseg.run.plan import RunPlan, make_plan
-from geoseg.run.publish import RECORD_NAME, RESULT_NAMES, describe, publish, write_record
+from geoseg.run.publish import (
+    RECORD_NAME,
+    RESULT_NAMES,
+    describe,
+    publish,
+    record_digest,
+    write_record,
+)
 from geoseg.run.report import ClassShare, RunTotals, total
 from geoseg.run.store import Receipt, RunStore, StoreKey
 
@@ -209,8 +216,19 @@ def _refuse_to_overwrite(plan: RunPlan, store: RunStore) -> None:
     # A run that was killed while its files moved to their names is continued: see _publish.
     if store.holds(plan.digest) and RECORD_NAME not in found:
         return
+    if _is_finished(plan) and store.stored_digest() in {None, plan.digest}:
+        store.remove()  # a run that was killed while it tidied up may have left some of it
     msg = f"{plan.out} holds results already ({found[0]})"
     raise OutputError(msg, hint="Add --overwrite to replace them, or choose another --out.")
+
+
+def _is_finished(plan: RunPlan) -> bool:
+    """Tell whether the folder holds the very files that the plan would make."""
+    try:
+        text = (plan.out / RECORD_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return record_digest(text) == plan.files_digest
 
 
 def _announce(plan: RunPlan, done: dict[BlockIndex, Receipt], progress: Progress) -> None:
@@ -345,7 +363,7 @@ def _finish(
             device_limits=run_limits(plan).as_json(),
         )
     publish(plan.out, store)
-    store.remove()
+    _tidy(store)
     placed = {name: plan.out / path.name for name, path in files.items()}
     progress(
         Finished(
@@ -365,6 +383,14 @@ def _finish(
         finish_s=finish_s,
         elapsed_s=elapsed_s,
     )
+
+
+def _tidy(store: RunStore) -> None:
+    """Remove the run store; the map is in place, so that Ctrl-C comes too late to stop anything."""
+    try:
+        store.remove()
+    except KeyboardInterrupt:
+        store.remove()
 
 
 @contextmanager

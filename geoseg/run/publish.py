@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from geoseg.errors import OutputError
 from geoseg.options import POLYGON_SUFFIXES
+from geoseg.partial_files import replace_synced, sync_folder
 from geoseg.run.finish import PolygonResult
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record
@@ -17,7 +17,15 @@ from geoseg.run.stac import scene_item
 from geoseg.run.store import RunStore, write_atomically
 from geoseg.vector.style import raster_qml
 
-__all__ = ["RECORD_NAME", "RESULT_NAMES", "Described", "describe", "publish", "write_record"]
+__all__ = [
+    "RECORD_NAME",
+    "RESULT_NAMES",
+    "Described",
+    "describe",
+    "publish",
+    "record_digest",
+    "write_record",
+]
 
 RECORD_NAME: Final = "run.json"
 """The file that tells that a folder's results are complete: first to go, last to come."""
@@ -111,6 +119,15 @@ def _text(value: dict[str, Any], *, end: str) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + end
 
 
+def record_digest(text: str) -> str | None:
+    """Return the ``files_digest`` of a plan that a ``run.json`` tells; None where it tells none."""
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return None
+    return value.get("files_digest") if isinstance(value, dict) else None
+
+
 def publish(out: Path, store: RunStore) -> None:
     """Move finished files to their names; old results go away.
 
@@ -122,15 +139,24 @@ def publish(out: Path, store: RunStore) -> None:
     """
     try:
         (out / RECORD_NAME).unlink(missing_ok=True)
-        for name in (*(n for n in RESULT_NAMES if n != RECORD_NAME), RECORD_NAME):
-            source = store.final / name
-            if source.exists():
-                os.replace(source, out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
-            for suffix in _STALE_SUFFIXES:
-                if f"{name}{suffix}" not in RESULT_NAMES:
-                    (out / f"{name}{suffix}").unlink(missing_ok=True)
+        sync_folder(out)
+        for name in RESULT_NAMES:
+            if name != RECORD_NAME:
+                _move(store.final / name, out / name)
+        sync_folder(out)
+        _move(store.final / RECORD_NAME, out / RECORD_NAME)
+        sync_folder(out)
     except OSError as error:
         msg = f"cannot write to {out}: {error.strerror or error}"
         raise OutputError(msg, hint="Mend the cause and repeat the same command.") from error
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file, or remove the old one where there is no new one, and what belongs to it."""
+    if source.exists():
+        replace_synced(source, target)
+    else:
+        target.unlink(missing_ok=True)
+    for suffix in _STALE_SUFFIXES:
+        if f"{target.name}{suffix}" not in RESULT_NAMES:
+            target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)

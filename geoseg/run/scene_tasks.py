@@ -6,7 +6,6 @@ that they run in; what they return is small.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -15,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
@@ -30,7 +29,7 @@ from geoseg.run.engine import block_finished, load_engine, run_limits, taking_pa
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
 from geoseg.run.place import Root, SceneHome, WorkerContext
 from geoseg.run.plan import RunPlan, make_plan
-from geoseg.run.publish import RESULT_NAMES, describe, write_record
+from geoseg.run.publish import RESULT_NAMES, describe, record_digest, write_record
 from geoseg.run.report import RunTotals, total
 from geoseg.run.roots import read_object
 from geoseg.run.scene_job import SceneJob
@@ -190,7 +189,7 @@ def plan_scene(
     )
     plan = make_plan(options, use_measured=use_measured)
     found = home.record()
-    finished = found is not None and _digest_of(found) == plan.files_digest
+    finished = found is not None and record_digest(found) == plan.files_digest
     done = dict[BlockIndex, Receipt]()
     if not finished:
         stored = home.stored_digest()
@@ -212,14 +211,6 @@ def _table_name(job: SceneJob) -> str | None:
     if job.options.postgis is None or job.options.table is not None:
         return job.options.table
     return f"{job.scene_id.replace('.', '_')}_polygons"  # a dot would stand for a schema
-
-
-def _digest_of(record: str) -> str | None:
-    try:
-        value: Any = json.loads(record)
-    except ValueError:
-        return None
-    return value.get("files_digest") if isinstance(value, dict) else None
 
 
 def _refuse_to_overwrite(home: SceneHome) -> None:

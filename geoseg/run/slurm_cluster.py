@@ -37,7 +37,6 @@ __all__ = ["SlurmJobs", "slurm_cluster"]
 _log = logging.getLogger(__name__)
 _LOOK_S: Final = 10.0
 _BUSY_S: Final = 900.0
-_HAND_BACK_S: Final = 120.0
 _CLOSE_S: Final = 30.0
 _GRACE_S: Final = 8.0
 _POLL_S: Final = 0.2
@@ -102,12 +101,8 @@ class SlurmJobs:
         self._look: Future[None] | None = None
         self._wanted = 0
         now = time.monotonic()
-        self._next_look = self._next_job = self._busy_since = now
-
-    @property
-    def client_address(self) -> str:
-        """Address of the scheduler."""
-        return str(self.cluster.scheduler_address)
+        self._next_look = self._next_job = self._busy_since = self._next_return = now
+        self._return: Future[None] | None = None
 
     @property
     def jobs(self) -> int:
@@ -138,15 +133,19 @@ class SlurmJobs:
             self._next_look = time.monotonic() + _LOOK_S
             self._look = self._hand.submit(self._look_after, wanted)
 
-    def hand_back(self, *, idle_only: bool = True) -> None:
-        """Retire workers, end their jobs and those that still wait, down to ``min_jobs``.
+    def hand_back(self) -> None:
+        """End jobs that wait or whose workers have nothing to do, down to ``min_jobs``.
 
-        Args:
-            idle_only: Leave the jobs with a worker that has something to do.
+        Returns at once: it is done in the thread beside, every ten seconds at most.
         """
-        self._wanted = 0
-        with suppress(TimeoutError):
-            self._hand.submit(self._hand_back, idle_only).result(_HAND_BACK_S)
+        if self._return is not None:
+            if not self._return.done():
+                return
+            done, self._return = self._return, None
+            done.result()
+        if self.jobs > self._config.min_jobs and time.monotonic() >= self._next_return:
+            self._next_return = time.monotonic() + _LOOK_S
+            self._return = self._hand.submit(self._hand_back)
 
     def close(self) -> None:
         """End all jobs and the scheduler; return when the queue is empty of them.
@@ -244,15 +243,13 @@ class SlurmJobs:
                 return f"the log {path} ends with: {lines}"
         return f"no log is in {self._logs}, which all nodes must see"
 
-    def _hand_back(self, idle_only: bool) -> None:  # noqa: FBT001 - a thread pool takes no names
+    def _hand_back(self) -> None:
         try:
             jobs = control.listed(self.name)
             alive = [job for job in jobs.values() if job.is_alive]
             waiting = [job.job_id for job in alive if job.is_waiting]
             addresses, busy = self.cluster.sync(self._workers)
-            rest = [
-                j.job_id for j in alive if not (j.is_waiting or (idle_only and j.job_id in busy))
-            ]
+            rest = [j.job_id for j in alive if not (j.is_waiting or j.job_id in busy)]
             given = [*waiting, *rest][: max(0, len(alive) - self._config.min_jobs)]
             self.cluster.sync(self._retire, [a for j in given for a in addresses.get(j, ())])
             control.cancel(self.name, given)

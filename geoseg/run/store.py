@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import shutil
 import time
 import zipfile
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.grid.tiling import BlockIndex
-from geoseg.partial_files import temporary_name
+from geoseg.partial_files import replace_synced, temporary_name
 from geoseg.raster.readback import DISK_HINT
 from geoseg.run.folder_lock import locked_folder
 
@@ -44,9 +43,9 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 STORE_NAME: Final = ".geoseg"
+"""Name of the run store in the result folder."""
 _REMOVALS: Final = 3
 _REMOVAL_PAUSE_S: Final = 0.05
-"""Name of the run store in the result folder."""
 
 
 class StoreKey(NamedTuple):
@@ -107,9 +106,7 @@ def _appearing(path: Path) -> Iterator[Path]:
     temporary = temporary_name(path)
     try:
         yield temporary
-        with temporary.open("rb+") as file:  # Windows flushes only what may be written
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace_synced(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}"
@@ -129,7 +126,7 @@ def place(source: Path, target: Path) -> None:
         OSError: It cannot be written there.
     """
     try:
-        os.replace(source, target)
+        replace_synced(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -169,7 +166,10 @@ class RunStore:
         # and a stopped run with --overwrite continues like any other.
         if found is not None and not continues(found, key, str(self._out), discard=discard):
             # Not the folder itself: it holds the lock.
-            self._plan.unlink(missing_ok=True)
+            try:
+                self._plan.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(self.folder.parent, error) from error
             found = None
         if found is not None:
             down, across = found["layout"]
@@ -211,8 +211,7 @@ class RunStore:
                     shutil.rmtree(path, ignore_errors=True)
             self.pieces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"cannot write to {self.folder.parent}: {error.strerror or error}"
-            raise OutputError(msg, hint="Choose a writable folder with --out.") from error
+            raise _unwritable(self.folder.parent, error) from error
         write_atomically(self._plan, json.dumps(key._asdict(), indent=1))
 
     @contextmanager
@@ -306,6 +305,11 @@ class RunStore:
             time.sleep(_REMOVAL_PAUSE_S)
 
 
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    msg = f"cannot write to {folder}: {error.strerror or error}"
+    return OutputError(msg, hint="Choose a writable folder with --out.")
+
+
 def stored_plan(text: str) -> dict[str, Any] | None:
     """Return what a ``plan.json`` says; None where it is damaged."""
     stored: dict[str, Any]
@@ -361,5 +365,13 @@ def _is_plan(stored: object) -> bool:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the settings that differ, those of a group by their own names."""
     fresh = json.loads(json.dumps(new))
-    return [key for key in fresh if old.get(key) != fresh[key]] or ["version"]
+    found = []
+    for key, value in fresh.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            found += [name for name in value if before.get(name) != value[name]]
+        elif before != value:
+            found.append(key)
+    return found or ["version"]

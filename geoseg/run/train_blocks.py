@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.grid.window import Window
 from geoseg.raster.read import SceneReader
 from geoseg.run.model_pixels import read_model_window
+from geoseg.run.store import write_atomically
 from geoseg.run.train_labels import ReadLabels, label_reader
 from geoseg.run.train_plan import TrainPlan, TrainScene
 from geoseg.training.chips import PreparedBlocks
@@ -361,7 +361,4 @@ def _write_facts(
         "class_px": [counts[part == k].sum(axis=0).tolist() for k in (TRAIN, VALIDATION, TEST)],
         "digest": digest,
     }
-    path = folder / _FACTS
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(temporary, path)
+    write_atomically(folder / _FACTS, json.dumps(facts))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from geoseg.cores import usable_cores
 from geoseg.errors import ClusterError
 from geoseg.options import ClusterOptions
+from geoseg.run.cluster import portless_scheduler, quiet_logs
 from geoseg.run.fleet import PATIENCE_S, Fleet, Jobs, one_line
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def _be_quiet(stack: ExitStack) -> None:
     import dask  # noqa: PLC0415 - 0.4 s with distributed
     import distributed  # noqa: F401, PLC0415 - its defaults, or the stack would take them along
 
-    # What goes wrong comes back as an error; Dask's own lines are not for a terminal.
-    for name in ("distributed", "asyncio", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    stack.enter_context(quiet_logs())
     settings = {
         # The last messages to every worker stay in memory for who debugs Dask: by default a
         # thousand for each, which at 64 workers is more than all the rest together.
@@ -185,8 +184,6 @@ def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - 
     import dask  # noqa: PLC0415 - the same
     from distributed import Nanny, SpecCluster  # noqa: PLC0415 - 0.4 s
 
-    from geoseg.run.cluster import portless_scheduler  # noqa: PLC0415 - the same
-
     gpus = _gpus()
     n = options.processes or len(gpus) or math.ceil(usable_cores() / _CORES_PER_PROCESS)
     slots = options.threads or (_GPU_SLOTS if gpus else max(1, usable_cores() // n))
@@ -211,9 +208,14 @@ def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - 
             },
         }
     scheduler = {"cls": portless_scheduler(), "options": {"host": _LOCAL, "port": 0}}
-    return stack.enter_context(
-        SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
-    )
+    try:
+        cluster = SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
+    except (OSError, RuntimeError, TimeoutError) as error:
+        msg = f"cannot start {n} worker process(es) on this machine: {one_line(error)}"
+        raise ClusterError(
+            msg, hint="Is memory short, or a limit of processes reached? Try --processes 1."
+        ) from error
+    return stack.enter_context(cluster)
 
 
 def _gpus() -> list[str]:

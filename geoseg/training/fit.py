@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import pickle
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from geoseg.accuracy.confusion import confusion_matrix, scores
 from geoseg.errors import ModelError, OutOfDeviceMemoryError, OutputError
+from geoseg.partial_files import replace_synced
 from geoseg.training.chips import Anchors, CropPlan, PreparedBlocks, draw_batch, normalised
 from geoseg.training.label_sets import Labels, class_mask, exact_class
 from geoseg.training.losses import Loss
@@ -341,7 +341,7 @@ class Fitter:
         }
         try:
             torch.save(stored, part)
-            os.replace(part, path)
+            replace_synced(part, path)
         except (OSError, RuntimeError) as error:
             part.unlink(missing_ok=True)
             msg = f"cannot write {path}: {' '.join(str(error).split())[:_LONGEST_TEXT]}"

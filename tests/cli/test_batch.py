@@ -153,3 +153,13 @@ def test_sources_that_are_not_there(geoseg, tmp_path, words):
     assert answer.code in {0, 1}
     assert "Traceback" not in answer.err
     assert len(answer.err.splitlines()) <= 2
+
+
+def test_ctrl_c_while_the_last_job_is_read_is_a_batch_that_was_stopped(geoseg, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch_module, "retry_options", interrupted)
+    answer = geoseg("batch", "retry", "o", "--json")
+    assert answer.code == 4
+    assert json.loads(answer.out)["exit_code"] == 4

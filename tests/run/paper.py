@@ -126,6 +126,7 @@ class PaperFleet:
     done: Counter[Task] = field(default_factory=Counter)
     most: int = 0
     workers: tuple[str, ...] = ("paper://1",)
+    patience_s: float = 600.0
     news: list[bool] = field(default_factory=list)
     """What the next looks answer: whether workers have come."""
 

@@ -31,7 +31,7 @@ from geoseg.grid.tiling import BlockIndex
 from geoseg.options import RunOptions
 from geoseg.run import batch_driver, batch_retries, scene_tasks
 from geoseg.run.batch_driver import Counts, Driver, Limits
-from geoseg.run.fleet import LostWorkError
+from geoseg.run.fleet import Arrival, LostWorkError
 from geoseg.run.plan import RunPlan, make_plan
 from geoseg.run.scene_job import SceneOutcome
 from geoseg.run.scene_work import SceneWork, Task
@@ -399,6 +399,46 @@ def test_when_the_time_is_up_what_runs_is_taken_and_nothing_new_begun(
     assert sum(fleet.done.values()) > 5
     assert told.driver.counts.blocks_done == sum(t.step == "block" for t in fleet.done)
     assert all(home.holders == 0 for home in told.homes)
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_batch_that_is_done_when_the_time_is_up_is_done(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """Its last scene is published in the time of grace, or just before the clock is read."""
+    fleet = PaperFleet(plan)
+    told = Told(fleet, 2, until_s=5.0)
+
+    def clock() -> float:
+        made = sum(task.step == "describe" for task in fleet.done) == 2
+        over = all(told.ends.values())
+        return 10.0 if (made if is_late else over) else 0.0
+
+    monkeypatch.setattr(batch_driver, "time", SimpleNamespace(monotonic=clock))
+    told.run()
+    assert list(told.ends.values()) == [["done"], ["done"]]
+
+
+def test_while_there_is_no_worker_the_loop_sleeps(plan: RunPlan) -> None:
+    """A task that is due, as its worker was pre-empted, does not make it spin for hours."""
+    fleet = PaperFleet(plan, answer=lambda task, nth: None if nth else LostWorkError())
+    told = Told(fleet, 1)
+    waits: list[float] = []
+    arrivals = fleet.arrivals
+
+    def watched(timeout_s: float) -> list[Arrival]:
+        if fleet.threads == 0:
+            waits.append(timeout_s)
+            fleet.threads = 3 if len(waits) == 5 else 0
+            return []
+        found = arrivals(timeout_s)
+        if found and not waits:
+            fleet.threads = 0
+        return found
+
+    fleet.arrivals = watched  # type: ignore[method-assign]
+    told.run()
+    assert waits == [1.0] * 5
 
 
 def test_a_task_that_never_ends_does_not_hold_up_the_end_for_ever(

@@ -118,6 +118,19 @@ def test_two_runs_in_one_process_do_not_stop_each_other(plan: RunPlan, tmp_path:
     engine.end_run(other)
 
 
+def test_a_late_block_of_a_killed_client_lends_its_scene_to_nobody(plan: RunPlan) -> None:
+    """It loads the model while the next client begins to map the same scene, of other bands."""
+    other = replace(plan, bands=plan.bands * 2)
+    assert (other.out, other.digest != plan.digest) == (plan.out, True)
+    with engine.taking_part(plan), engine.taking_part(other):
+        late = engine.load_engine(plan).reader
+        assert engine.load_engine(other).reader is not late
+        engine.request_stop(plan)
+        assert not engine.stop_requested(other)
+    for each in (plan, other):
+        engine.end_run(each)
+
+
 def test_a_window_that_reaches_beyond_the_scene_is_split_like_any_other(
     tmp_path: Path, fake_model: Model
 ) -> None:

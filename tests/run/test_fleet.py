@@ -235,6 +235,34 @@ def test_a_local_cluster_listens_on_the_loopback_address_only_and_leaves_nothing
     assert all_gone([p.pid for p in new if "resource_tracker" not in " ".join(_words(p))])
 
 
+CANNOT_START = """
+import logging
+from geoseg.errors import ClusterError
+from geoseg.options import ClusterOptions
+from geoseg.run import workers
+workers._LOCAL = "192.0.2.1"  # an address of no machine
+before = logging.getLogger("asyncio").level
+try:
+    with workers.connected(ClusterOptions(processes=1, threads=1)):
+        print("connected")
+except ClusterError as error:
+    print(error)
+    print(error.hint)
+assert logging.getLogger("asyncio").level == before != logging.CRITICAL
+"""
+
+
+def test_workers_that_cannot_start_here_are_one_line() -> None:
+    """And what asyncio logs elsewhere in this process is as loud afterwards as before."""
+    done = subprocess.run(
+        [sys.executable, "-c", CANNOT_START], capture_output=True, text=True, check=True,
+        timeout=120, cwd=ROOT,
+    )  # fmt: skip
+    told, hint = done.stdout.splitlines()
+    assert told.startswith("cannot start 1 worker process(es) on this machine: ")
+    assert "--processes" in hint
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()

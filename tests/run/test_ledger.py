@@ -444,3 +444,12 @@ def test_damaged_progress_is_none(tmp_path: Path, change: dict[str, Any]) -> Non
     assert read_progress(root) is None
     root.write_text(".batch/progress.json", "[]")
     assert read_progress(root) is None
+
+
+def test_a_file_that_cannot_be_removed_is_one_line(tmp_path: Path) -> None:
+    """And no OSError that hides what the batch ends with."""
+    root = FolderRoot(tmp_path)
+    (tmp_path / "mark").mkdir()  # what no unlink removes, not even root's
+    with pytest.raises(OutputError, match="cannot write"):
+        root.delete("mark")
+    root.delete("nothing")

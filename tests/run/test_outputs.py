@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import sqlite3
 import threading
@@ -23,12 +24,13 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.errors import BlocksFailedError, RunInterruptedError, SceneReadError
+from geoseg.errors import BlocksFailedError, OutputError, RunInterruptedError, SceneReadError
 from geoseg.model.card import ModelCard
 from geoseg.options import RunOptions
 from geoseg.run.events import Event
 from geoseg.run.pipeline import RunResult, run
 from geoseg.run.publish import RESULT_NAMES
+from geoseg.run.store import RunStore
 from tests.fakes import IdentityPredictor, card_of
 from tests.scenes import NORTH_UP, texture, write_scene
 
@@ -288,6 +290,71 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_block(
     assert predictor.windows < 600
     again = mapped(scene, model, tmp_path / "out", window_px=8, block_px=400, workers=1)
     assert again.totals.windows == 2500
+
+
+def test_ctrl_c_after_the_files_have_their_names_comes_too_late(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50)))
+    remove, calls = RunStore.remove, []
+
+    def interrupted(store: RunStore) -> None:
+        calls.append(store)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(store)
+
+    monkeypatch.setattr(RunStore, "remove", interrupted)
+    result = mapped(scene, tiny_model, tmp_path / "out")
+    assert result.files["classes"].exists()
+    assert not RunStore(tmp_path / "out").folder.exists()
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_end_goes_when_it_is_repeated(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50)))
+    mapped(scene, tiny_model, tmp_path / "out")
+    store = RunStore(tmp_path / "out")
+    store.pieces.mkdir(parents=True)
+    (store.pieces / "r00000_c00000.tif").write_bytes(b"left over")
+    with pytest.raises(OutputError, match="holds results already"):
+        mapped(scene, tiny_model, tmp_path / "out", min_area="50 m2")
+    assert store.pieces.exists(), "not those of another run"
+    with pytest.raises(OutputError, match="holds results already"):
+        mapped(scene, tiny_model, tmp_path / "out")
+    assert not store.folder.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux for names of files")
+def test_content_is_on_disk_before_its_name_and_the_record_last(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut may leave a record beside empty files."""
+    scene = write_scene(tmp_path / "a.tif", texture((40, 50)))
+    fsync, replace, acts = os.fsync, os.replace, []
+
+    def recorded_fsync(number: int) -> None:
+        acts.append(("sync", str(Path(f"/proc/self/fd/{number}").readlink())))
+        fsync(number)
+
+    def recorded_replace(source: Path, target: Path) -> None:
+        acts.append(("name", str(source)))
+        replace(source, target)
+        acts.append(("named", str(target)))
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "replace", recorded_replace)
+    out = tmp_path / "out"
+    result = mapped(scene, tiny_model, out)
+    for place, (act, path) in enumerate(acts):
+        assert act != "name" or ("sync", path) in acts[:place], path
+    last = [path for act, path in acts if act == "named" and Path(path).parent == out]
+    assert last[-1] == str(result.files["run"])
+    assert set(last) >= {str(path) for path in result.files.values()}
+    record = acts.index(("named", last[-1]))
+    assert acts[acts.index(("named", last[-2])) + 1] == ("sync", str(out))
+    assert acts[record + 1] == ("sync", str(out))
 
 
 def test_a_truncated_piece_is_made_again(tmp_path: Path, tiny_model: Path) -> None:

@@ -57,7 +57,7 @@ def running(
     """Yield jobs and a client when so many workers are up."""
     with (
         room.slurm_cluster(config, security, batch="test") as jobs,
-        Client(jobs.client_address, security=security) as client,
+        Client(str(jobs.cluster.scheduler_address), security=security) as client,
     ):
         kept_until(jobs, lambda: n_workers(client) >= count, count)
         yield jobs, client
@@ -102,7 +102,7 @@ def test_jobs_come_up_on_three_nodes_and_leave_nothing(config_of, tmp_path, monk
         # A worker and its nanny, and no third one for browsers.
         assert all(addresses == ["127.0.0.1"] * 2 for _, addresses in found.values())
         (opened,) = own_ports() - before
-        assert jobs.client_address == f"tcp://127.0.0.1:{opened[1]}"
+        assert str(jobs.cluster.scheduler_address) == f"tcp://127.0.0.1:{opened[1]}"
         assert client.gather(client.map(lambda x: x * x, range(20))) == [x * x for x in range(20)]
         assert jobs.name.startswith("geoseg-test-")
         assert jobs.jobs == 3
@@ -209,7 +209,7 @@ def test_jobs_that_fail_at_once_are_given_up(config_of, tmp_path):
     assert str(error).endswith(" ends with: no module cuda/99")
     assert str(tmp_path / "job logs") in str(error)
     assert "prologue" in error.hint
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 60, "not the queue's patience"
 
 
 def test_jobs_that_slurm_refuses_are_given_up(config_of):
@@ -258,7 +258,7 @@ def test_every_process_has_a_gpu_of_its_own(config_of):
     with running(config_of(jobs=1, gpus=2), 2) as (jobs, client):
         found = client.run(lambda: os.environ.get("CUDA_VISIBLE_DEVICES"))
         assert sorted(found.values()) == ["0", "1"]
-        jobs.hand_back(idle_only=False)
+        jobs.hand_back()
         await_true(lambda: job_ids(jobs.name) == [], 20)
 
 
@@ -275,25 +275,32 @@ def test_workers_speak_tls_where_they_are_told_to(config_of, tmp_path):
              for k, f in (("cert", cert), ("key", key))}  # fmt: skip
     security = Security(tls_ca_file=str(cert), require_encryption=True, **roles)
     with running(config_of(jobs=1), 1, security) as (jobs, client):
-        assert jobs.client_address.startswith("tls://127.0.0.1:")
+        assert str(jobs.cluster.scheduler_address).startswith("tls://127.0.0.1:")
         assert all(a.startswith("tls://127.0.0.1:") for a in client.run(os.getpid))
 
 
 def test_a_busy_controller_holds_nobody_up(config_of, slurm):
     controller = int((Path(slurm["SLURM_CONF"]).parent / "slurmctld.pid").read_text())
     with running(config_of(jobs=1), 0) as (jobs, client):
-        os.kill(controller, signal.SIGSTOP)
-        try:
-            took_s = []
-            for _ in range(20):
-                start = time.monotonic()
-                jobs.keep(1)
-                took_s.append(time.monotonic() - start)
-                time.sleep(0.05)
-        finally:
-            os.kill(controller, signal.SIGCONT)
-        assert max(took_s) < 0.5
+        assert longest_s(controller, lambda: jobs.keep(1)) < 5, "squeue waits for ten"
         kept_until(jobs, lambda: n_workers(client) == 1, 1)
+        assert longest_s(controller, jobs.hand_back) < 5
+        await_true(lambda: job_ids(jobs.name) == [], 40)
+
+
+def longest_s(controller: int, act: Callable[[], None]) -> float:
+    """Return how long one of several calls takes while the controller is frozen."""
+    os.kill(controller, signal.SIGSTOP)
+    took_s = []
+    try:
+        for _ in range(20):
+            start = time.monotonic()
+            act()
+            took_s.append(time.monotonic() - start)
+            time.sleep(0.05)
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    return max(took_s)
 
 
 def test_a_controller_that_is_away_is_busy(slurm, tmp_path, monkeypatch):
