@@ -23,7 +23,8 @@ from geoseg.grid.window import Window
 from geoseg.model.predictor import Predictor
 from geoseg.raster.piece import write_piece
 from geoseg.raster.read import SceneReader, rasterise_mask
-from geoseg.run.forward import DeviceLimits, Forward, ModelPixels, Stopwatch, ring_cores
+from geoseg.run.device_limits import DeviceLimits
+from geoseg.run.forward import Forward, ModelPixels, Stopwatch, ring_cores
 from geoseg.run.model_pixels import Stretch, filled, on_model_grid, scene_extent
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt, RunStore

@@ -147,6 +147,12 @@ class BucketHome:
         """Make the local run store ready for pieces of the same plan."""
         store.open(key, discard=True)
 
+    def leave(self, store: RunStore) -> None:
+        """Remove the local run store and the scene's folder here."""
+        store.remove()
+        with suppress(OSError):  # not there, or not empty
+            store.folder.parent.rmdir()
+
     def commit(self, store: RunStore, block: BlockIndex) -> None:
         """Send a block's files up, its receipt last, and remove them here.
 
@@ -180,18 +186,12 @@ class BucketHome:
     # Results --------------------------------------------------------------------------------
 
     def stage(self, store: RunStore, attempt: str) -> None:
-        """Send the files in ``store.final`` up, and remove the local run store.
-
-        Its disk is the worker's own, and the next scene needs it.
-        """
+        """Send the files in ``store.final`` up."""
 
         def send(path: Path) -> None:
             self._place.upload(path, f"{_staged(attempt)}{path.name}")
 
         in_parallel(send, sorted(path for path in store.final.iterdir() if path.is_file()))
-        store.remove()
-        with suppress(OSError):  # not empty
-            store.folder.parent.rmdir()
 
     def publish(self, attempt: str, names: Iterable[str]) -> None:
         """Copy the staged files to their names, the record last; remove the pieces.

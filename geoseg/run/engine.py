@@ -20,7 +20,7 @@ from geoseg.model.network import predictor_identity
 from geoseg.model.predictor import Predictor, Prepared
 from geoseg.raster.read import SceneReader
 from geoseg.run.block import Engine
-from geoseg.run.forward import DeviceLimits
+from geoseg.run.device_limits import DeviceLimits
 from geoseg.run.plan import RunPlan
 from geoseg.vector.warm_up import compile_in_background
 

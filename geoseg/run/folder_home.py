@@ -83,6 +83,9 @@ class FolderHome:
     def prepare(self, store: RunStore, key: StoreKey) -> None:
         """Do nothing: the client has opened the store."""
 
+    def leave(self, store: RunStore) -> None:
+        """Do nothing: the store is the client's."""
+
     def commit(self, store: RunStore, block: BlockIndex) -> None:
         """Do nothing: the block was committed here."""
 

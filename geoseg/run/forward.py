@@ -8,7 +8,6 @@ the same whichever block it belongs to: windows are fixed, and sums run in their
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +25,12 @@ from geoseg.grid.resample import AxisTaps
 from geoseg.grid.tiling import BlockIndex, CoreIndex
 from geoseg.grid.window import Window, ceil_div, round_up
 from geoseg.model.predictor import Pixels, Predictor, labels_from_scores, quantise
+from geoseg.run.device_limits import DeviceLimits
 from geoseg.run.plan import RunPlan
 
-__all__ = ["DeviceLimits", "Forward", "ForwardResult", "ModelPixels", "Stopwatch", "ring_cores"]
+__all__ = ["Forward", "ForwardResult", "ModelPixels", "Stopwatch", "ring_cores"]
 
 _STRIP_ROWS = 256
-_NO_LIMIT_PX = 2**62
 _Result = TypeVar("_Result")
 
 
@@ -50,69 +49,6 @@ class Stopwatch:
         finally:
             spent = time.perf_counter() - start
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-
-
-class DeviceLimits:
-    """What the device turned out to hold, for one run in one process; it only shrinks.
-
-    Shared by the threads that work on the run's blocks. A thread that ran out of memory says
-    with which size it did, so that two of them that fail at once lower a limit once.
-    """
-
-    def __init__(self, batch_size: int) -> None:
-        """Start from the plan's batch; a window may have any size until one does not fit."""
-        self._guard = threading.Lock()
-        self._planned = self._batch_size = batch_size
-        self._window_px = _NO_LIMIT_PX
-        self._untold: list[str] = []
-
-    @property
-    def batch_size(self) -> int:
-        """Windows per forward pass."""
-        return self._batch_size
-
-    @property
-    def window_px(self) -> int:
-        """Pixels of the largest window that is still tried."""
-        return self._window_px
-
-    def halve_batch(self, failed: int) -> None:
-        """Halve the batch, unless another thread has done so since ``failed`` was stacked."""
-        with self._guard:
-            if self._batch_size != failed or failed == 1:
-                return
-            self._batch_size //= 2
-            self._untold.append(
-                f"the device has no memory for {failed} windows at a time; "
-                f"going on with {self._batch_size}"
-            )
-
-    def refuse_window(self, window: Window) -> None:
-        """Try no window of that many pixels any more."""
-        with self._guard:
-            if window.size_px > self._window_px:
-                return
-            self._window_px = window.size_px - 1
-            self._untold.append(
-                f"the device has no memory for a window of {window.width} x {window.height} px; "
-                "going on with smaller ones, which may change the map near their edges"
-            )
-
-    def news(self) -> tuple[str, ...]:
-        """Return a sentence for each limit that was lowered since the last call."""
-        with self._guard:
-            told, self._untold = tuple(self._untold), []
-            return told
-
-    def as_json(self) -> dict[str, int | None]:
-        """Return what was planned and what the device held, for the run's record."""
-        with self._guard:
-            limited = self._window_px < _NO_LIMIT_PX
-            return {
-                "batch_size_planned": self._planned,
-                "batch_size": self._batch_size,
-                "largest_window_px": self._window_px if limited else None,
-            }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -360,7 +360,7 @@ def _finish(
             found,
             elapsed_s=elapsed_s,
             finish_s=finish_s,
-            device_limits=run_limits(plan).as_json(),
+            device_limits=run_limits(plan).found(),
         )
     publish(plan.out, store)
     _tidy(store)

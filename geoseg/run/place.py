@@ -82,6 +82,9 @@ class SceneHome(Protocol):
     def prepare(self, store: RunStore, key: StoreKey) -> None:
         """Make the local ``store`` ready for pieces, in a worker, where it is not the place."""
 
+    def leave(self, store: RunStore) -> None:
+        """Remove the local ``store`` where it is not the place: no task here needs it now."""
+
     def commit(self, store: RunStore, block: BlockIndex) -> None:
         """Bring a block that was committed to the local ``store`` here; receipt last.
 

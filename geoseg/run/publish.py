@@ -10,6 +10,7 @@ from typing import Any, Final
 from geoseg.errors import OutputError
 from geoseg.options import POLYGON_SUFFIXES
 from geoseg.partial_files import replace_synced, sync_folder
+from geoseg.run.device_limits import FoundLimits
 from geoseg.run.finish import PolygonResult
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import ClassShare, RunTotals, class_shares, run_record
@@ -97,7 +98,7 @@ def write_record(
     *,
     elapsed_s: float,
     finish_s: dict[str, float],
-    device_limits: dict[str, int | None],
+    device_limits: FoundLimits,
 ) -> tuple[dict[str, Path], dict[str, Any]]:
     """Write ``run.json``; return all files by layer name, and what it holds."""
     record = run_record(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.memory import peak_memory_bytes
+from geoseg.run.device_limits import FoundLimits
 from geoseg.run.plan import RunPlan
 from geoseg.run.store import Receipt
 from geoseg.version import __version__
@@ -144,7 +145,7 @@ def run_record(
     finish_s: dict[str, float],
     files: dict[str, Path],
     n_polygons: int | None,
-    device_limits: dict[str, int | None],
+    device_limits: FoundLimits,
 ) -> dict[str, Any]:
     """Return what ``run.json`` holds: inputs, parameters, counts, timings."""
     tiling = plan.tiling
@@ -204,7 +205,7 @@ def run_record(
         "blocks": {"count": len(plan.blocks()), "empty": totals.empty_blocks},
         "windows": totals.windows,
         "forwarded_px": totals.forwarded_px,
-        "device_limits": device_limits,
+        "device_limits": device_limits.as_json(),
         "seconds": {
             "elapsed": round(elapsed_s, 3),
             "blocks_all_workers": totals.stage_s,

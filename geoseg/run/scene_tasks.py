@@ -11,7 +11,10 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +27,7 @@ from geoseg.raster.readback import DISK_HINT
 from geoseg.raster.sources import source_names
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.block import run_block
+from geoseg.run.device_limits import FoundLimits
 from geoseg.run.documents import Documents
 from geoseg.run.engine import block_finished, load_engine, run_limits, taking_part
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
@@ -58,6 +62,8 @@ _POLYGONS: Final = "polygons"
 _SHARED_FROM_PX: Final = 30_000_000
 """Below, one worker makes all files sooner than several are asked."""
 _guard: Final = threading.Lock()
+_tasks_here: Final[Counter[Path]] = Counter()
+"""Tasks of this process by run store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +91,9 @@ class BlockMade:
     receipt: Receipt
     """What it holds."""
     warnings: tuple[str, ...]
-    """What the worker has learnt of its device."""
+    """What the worker has learnt of its device since it was asked last."""
+    limits: FoundLimits
+    """What it has learnt so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,12 +236,12 @@ def map_block(
     Raises:
         GeosegError: It cannot be read, mapped or written.
     """
-    plan, store = _here(context, plan, home)
-    with taking_part(plan):
-        receipt = run_block(plan, block, load=load_engine)
+    with _here(context, plan, home) as (here, store), taking_part(here):
+        receipt = run_block(here, block, load=load_engine)
         home.commit(store, block)
-        block_finished(plan)
-        return BlockMade(receipt=receipt, warnings=run_limits(plan).news())
+        block_finished(here)
+        limits = run_limits(here)
+        return BlockMade(receipt=receipt, warnings=limits.news(), limits=limits.found())
 
 
 def parts_of(plan: RunPlan, home: SceneHome) -> tuple[Part, ...]:
@@ -256,18 +264,19 @@ def make_part(
     """
     start = time.perf_counter()
     # A worker that was given up may still be at the same part: each try has a folder to itself.
-    plan, own = _here(context, plan, home, f"{attempt}-{secrets.token_hex(4)}")
-    store = home.store(context.scratch, attempt)
-    return_freed_pages()  # what comes now needs memory of its own
-    # Its client may be dead and the scene finished by the next one: make no store anew.
-    own.require(plan.digest)
-    try:
-        _make_folder(own.final)
-        home.fetch(own, (".tif", ".npz"))
-        made = _files_of(plan, own, part)
-        names = _bring_together(own, store)
-    finally:
-        shutil.rmtree(own.final, ignore_errors=True)
+    own_attempt = f"{attempt}-{secrets.token_hex(4)}"
+    with _here(context, plan, home, own_attempt) as (here, own):
+        store = home.store(context.scratch, attempt)
+        return_freed_pages()  # what comes now needs memory of its own
+        # Its client may be dead and the scene finished by the next one: make no store anew.
+        own.require(plan.digest)
+        try:
+            _make_folder(own.final)
+            home.fetch(own, (".tif", ".npz"))
+            made = _files_of(here, own, part)
+            names = _bring_together(own, store)
+        finally:
+            shutil.rmtree(own.final, ignore_errors=True)
     rasters = tuple(name for name in raster_names(plan) if f"{name}.tif" in names)
     if made is not None:
         files = {name: store.final / path.name for name, path in made.files.items()}
@@ -331,6 +340,7 @@ def make_whole(
     home: SceneHome,
     attempt: str,
     totals: RunTotals,
+    limits: FoundLimits,
     elapsed_s: float,
 ) -> SceneMade:
     """Make and describe all files of a scene; as ``make_part`` and ``make_scene``.
@@ -338,8 +348,10 @@ def make_whole(
     Raises:
         GeosegError: A file cannot be made.
     """
-    part = make_part(context, plan, home, attempt, _ALL)
-    return make_scene(context, plan, home, attempt, totals, (part,), elapsed_s + part.seconds)
+    with _here(context, plan, home, attempt):  # between the two, a folder of its own stays
+        part = make_part(context, plan, home, attempt, _ALL)
+        elapsed_s += part.seconds
+        return make_scene(context, plan, home, attempt, totals, limits, (part,), elapsed_s)
 
 
 def make_scene(
@@ -348,6 +360,7 @@ def make_scene(
     home: SceneHome,
     attempt: str,
     totals: RunTotals,
+    limits: FoundLimits,
     parts: tuple[PartMade, ...],
     elapsed_s: float,
 ) -> SceneMade:
@@ -359,6 +372,7 @@ def make_scene(
         home: Its place.
         attempt: Names the ``final`` folder.
         totals: Counts of all blocks.
+        limits: What the workers' devices held.
         parts: What was made.
         elapsed_s: Seconds since the first block.
 
@@ -366,23 +380,22 @@ def make_scene(
         GeosegError: A file cannot be written.
     """
     start = time.perf_counter()
-    plan, store = _here(context, plan, home, attempt)
     made = next((p.polygons for p in parts if p.polygons is not None), None)
     made = made or PolygonResult(files={}, summary=None, class_px=None)
-    rasters = {name: store.final / f"{name}.tif" for p in parts for name in p.rasters}
-    order = [name for name in raster_names(plan) if name in rasters]
-    found = describe(plan, store, totals, made, {name: rasters[name] for name in order})
-    seconds = {"files": sum(p.seconds for p in parts)}
-    write_record(
-        plan,
-        store,
-        found,
-        elapsed_s=elapsed_s + time.perf_counter() - start,
-        finish_s=seconds,
-        device_limits=run_limits(plan).as_json(),
-    )
-    names = tuple(name for name in RESULT_NAMES if (store.final / name).is_file())
-    home.stage(store, attempt)
+    with _here(context, plan, home, attempt) as (here, store):
+        rasters = {name: store.final / f"{name}.tif" for p in parts for name in p.rasters}
+        in_order = {name: rasters[name] for name in raster_names(plan) if name in rasters}
+        found = describe(here, store, totals, made, in_order)
+        write_record(
+            here,
+            store,
+            found,
+            elapsed_s=elapsed_s + time.perf_counter() - start,
+            finish_s={"files": sum(p.seconds for p in parts)},
+            device_limits=limits,
+        )
+        names = tuple(name for name in RESULT_NAMES if (store.final / name).is_file())
+        home.stage(store, attempt)
     bbox = found.item.get("bbox")
     return SceneMade(
         names=names,
@@ -394,12 +407,25 @@ def make_scene(
     )
 
 
+@contextmanager
 def _here(
     context: WorkerContext, plan: RunPlan, home: SceneHome, attempt: str = ""
-) -> tuple[RunPlan, RunStore]:
-    """Return the plan and the run store as this process sees them."""
+) -> Iterator[tuple[RunPlan, RunStore]]:
+    """Yield the plan and the run store as this process sees them.
+
+    A store of its own, whose pieces lie elsewhere, goes with the last task of the scene here:
+    the disk is the worker's, and a night has ten thousand scenes.
+    """
     plan = replace(plan, out=home.folder(context.scratch), workers=context.slots)
     store = home.store(context.scratch, attempt)
     with _guard:  # threads of one process prepare a store once
         home.prepare(store, StoreKey(plan.identity(), plan.digest, plan.layout))
-    return plan, store
+        _tasks_here[store.folder] += 1
+    try:
+        yield plan, store
+    finally:
+        with _guard:
+            _tasks_here[store.folder] -= 1
+            if not _tasks_here[store.folder]:
+                del _tasks_here[store.folder]
+                home.leave(store)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from geoseg.grid.tiling import BlockIndex
 from geoseg.redact import shown_address
 from geoseg.run.allowed import AllowedRoots
+from geoseg.run.device_limits import DeviceLimits, FoundLimits
 from geoseg.run.place import SceneHome
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import RunTotals, added, total
@@ -98,6 +99,7 @@ class SceneWork:
         self._running = 0
         self._plan: RunPlan | None = None
         self._totals: RunTotals | None = None
+        self._limits: FoundLimits | None = None
         self._parts: dict[Part, PartMade | None] = {}
         self._made: SceneMade | None = None
         self._start_s: float | None = None
@@ -137,10 +139,6 @@ class SceneWork:
         self._running -= 1
         self._todo.appendleft(task)
 
-    def dropped(self) -> None:
-        """Take back a task that shall not be handed out again."""
-        self._running -= 1
-
     def call(self, task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Return the function of a task and its arguments behind the ``WorkerContext``."""
         plan, home = self._plan, self.home
@@ -155,9 +153,11 @@ class SceneWork:
         if task.step == "part":
             return make_part, (plan, home, self._attempt, task.item)
         parts = tuple(part for part in self._parts.values() if part is not None)
+        limits = self._limits or DeviceLimits(plan.batch_size).found()
+        known = plan, home, self._attempt, self._totals, limits
         if not parts:
-            return make_whole, (plan, home, self._attempt, self._totals, self.elapsed_s)
-        return make_scene, (plan, home, self._attempt, self._totals, parts, self.elapsed_s)
+            return make_whole, (*known, self.elapsed_s)
+        return make_scene, (*known, parts, self.elapsed_s)
 
     def took(self, task: Task, result: Any) -> tuple[str, ...]:  # noqa: ANN401 - by step
         """Take what a task brought; return what the user should know.
@@ -204,6 +204,7 @@ class SceneWork:
         n_classes = len(found.receipt.class_px)
         here = total([found.receipt], n_classes)
         self._totals = here if self._totals is None else added(self._totals, here)
+        self._limits = found.limits.lowest(self._limits)
         self.blocks_done += 1
         return found.warnings
 

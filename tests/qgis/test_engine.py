@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from geoseg_qgis import child, engine
+from geoseg_qgis import child, engine, jobs
 from geoseg_qgis.engine import EngineError
 from geoseg_qgis.jobs import Follower, JobStore, State
 
@@ -348,3 +349,22 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EngineError, match="Cannot write to"):
         JobStore(tmp_path / "file").create("run", {}, [], program="", title="")
+
+
+def test_a_job_ends_though_its_record_cannot_be_written(tmp_path):
+    """A profile folder on a full disk does not take the map away."""
+    store = JobStore(tmp_path / "jobs")
+    job = store.create("run", {}, ["run"], program="geoseg", title="a")
+    shutil.rmtree(store.root)
+    store.root.write_text("no folder any more")
+    assert store.ended(job, State.DONE).state == State.DONE
+
+
+def test_the_oldest_jobs_are_forgotten_whoever_makes_new_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "_KEPT_JOBS", 3)
+    store = JobStore(tmp_path / "jobs")
+    made = [
+        store.create("run", {}, ["run"], program="geoseg", title=str(number)) for number in range(6)
+    ]
+    assert [job.title for job in store.all()] == ["5", "4", "3"]
+    assert not made[0].folder.exists()

@@ -18,6 +18,7 @@ from typing import Any
 from geoseg.grid.tiling import BlockIndex
 from geoseg.options import RunOptions
 from geoseg.run.allowed import AllowedRoots
+from geoseg.run.device_limits import DeviceLimits
 from geoseg.run.finish import PolygonResult
 from geoseg.run.fleet import Arrival
 from geoseg.run.plan import RunPlan
@@ -90,7 +91,7 @@ def brought(plan: RunPlan, task: Task) -> object:
         return planned(plan)
     if task.step == "block":
         assert isinstance(task.item, BlockIndex)
-        return BlockMade(receipt=receipt(task.item), warnings=())
+        return BlockMade(receipt=receipt(task.item), warnings=(), limits=DeviceLimits(1).found())
     if task.step == "part":
         nothing = PolygonResult(files={}, summary=None, class_px=None)
         return PartMade(rasters=("classes",), polygons=nothing, seconds=0.5)

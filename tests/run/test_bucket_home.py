@@ -15,8 +15,10 @@ from geoseg.errors import OutputError, RunInterruptedError
 from geoseg.objects.bucket import Bucket, in_parallel
 from geoseg.objects.lease import LeaseTimes
 from geoseg.options import RunOptions
+from geoseg.run import scene_tasks
 from geoseg.run.allowed import AllowedRoots
 from geoseg.run.bucket_home import BucketHome, BucketRoot
+from geoseg.run.device_limits import DeviceLimits
 from geoseg.run.pipeline import run
 from geoseg.run.place import Root, SceneHome
 from geoseg.run.plan import RunPlan
@@ -81,7 +83,8 @@ def finish(scene: Scene, plan: RunPlan, attempt: str) -> tuple[str, ...]:
     """Do the last steps on the second worker; return the names."""
     assert parts_of(plan, scene.home) == (), "pieces would come down to more than one worker"
     totals = total(scene.home.receipts().values(), len(plan.card.legend))
-    return make_whole(scene.contexts[1], plan, scene.home, attempt, totals, 1.0).names
+    limits = DeviceLimits(1).found()
+    return make_whole(scene.contexts[1], plan, scene.home, attempt, totals, limits, 1.0).names
 
 
 def below(bucket: Bucket) -> set[str]:
@@ -110,8 +113,7 @@ def test_a_scene_is_mapped_as_on_a_disk(scene: Scene, tmp_path: Path) -> None:
         context = scene.contexts[number % 2]
         made = map_block(context, plan, home, block)
         assert home.receipts()[block] == made.receipt
-        left = [p for p in context.scratch.rglob("*") if p.is_file() and p.name != "plan.json"]
-        assert left == [], "pieces stay on the worker"
+        assert list(context.scratch.iterdir()) == [], "something stays on the worker"
     assert set(home.receipts()) == set(blocks)
     assert not home.is_finished()
     names = finish(scene, plan, "first")
@@ -227,3 +229,23 @@ def test_the_root_keeps_small_files_and_one_client(bucket: Bucket) -> None:
                     work()
     assert root.read_text("batch.json") is None
     assert root.names(".batch/ledger") == [".batch/ledger/1.jsonl"]
+
+
+def test_files_that_cannot_be_made_leave_nothing_on_the_worker(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Least of all where its disk was full."""
+    plan = opened(scene)
+    for block in plan.blocks():
+        map_block(scene.contexts[0], plan, scene.home, block)
+
+    def full(*_: object) -> None:
+        msg = "no space left"
+        raise OutputError(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene_tasks, "write_rasters", full)
+        with pytest.raises(OutputError, match="no space left"):
+            finish(scene, plan, "first")
+    assert list(scene.contexts[1].scratch.iterdir()) == []
+    assert set(finish(scene, plan, "second")) == EXPECTED

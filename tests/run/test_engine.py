@@ -23,8 +23,8 @@ from geoseg.model.predictor import LabelBatch, Pixels
 from geoseg.model.program_predictor import ProgramPredictor
 from geoseg.options import RunOptions
 from geoseg.run import engine
+from geoseg.run.device_limits import DeviceLimits
 from geoseg.run.events import Event
-from geoseg.run.forward import DeviceLimits
 from geoseg.run.pipeline import run
 from geoseg.run.plan import RunPlan, make_plan
 from tests.fakes import IdentityPredictor, Recorder, SmallDevicePredictor, card_of

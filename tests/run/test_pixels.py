@@ -24,7 +24,8 @@ from geoseg.model.predictor import labels_from_scores
 from geoseg.options import RunOptions
 from geoseg.raster.read import SceneReader
 from geoseg.run.block import read_block
-from geoseg.run.forward import DeviceLimits, Forward, Stopwatch
+from geoseg.run.device_limits import DeviceLimits
+from geoseg.run.forward import Forward, Stopwatch
 from geoseg.run.pipeline import RunResult, run
 from geoseg.run.plan import make_plan
 from tests.fakes import (

@@ -27,6 +27,7 @@ from geoseg.run import scene_tasks
 from geoseg.run.allowed import AllowedRoots, allowed_roots
 from geoseg.run.batch import _listed, _written_down, run_batch
 from geoseg.run.batch_book import Book
+from geoseg.run.device_limits import FoundLimits
 from geoseg.run.folder_home import FolderHome, FolderRoot
 from geoseg.run.manifest import Manifest
 from geoseg.run.place import WorkerContext
@@ -343,3 +344,26 @@ def test_a_damaged_record_stops_no_batch(root: FolderRoot, job: SceneJob, text: 
     record.write_text(text if not text.startswith("{") else json.dumps(found | json.loads(text)))
     outcome = recorded_outcome(root, job)
     assert (outcome.state, outcome.scene_id) == ("done", "scene")
+
+
+def test_the_record_tells_what_the_smallest_device_held(root: FolderRoot, job: SceneJob) -> None:
+    """Whichever worker writes it; that one may have mapped no block of the scene."""
+    lower = FoundLimits(batch_size_planned=1, batch_size=1, largest_window_px=4095)
+    work = begun(root, with_options(job, batch_size=4))
+    n_blocks = 0
+    while work.waiting:
+        task = work.next()
+        function, arguments = work.call(task)
+        result = function(WorkerContext(slots=1, scratch=root.path), *arguments)
+        if task.step == "block":
+            n_blocks += 1
+            if n_blocks == 1:
+                result = replace(result, limits=replace(lower, batch_size_planned=4))
+        work.took(task, result)
+    work.publish()
+    work.close()
+    assert n_blocks > 1
+    record = json.loads((root.path / "scene" / "run.json").read_text())
+    assert record["device_limits"] == {
+        "batch_size_planned": 4, "batch_size": 1, "largest_window_px": 4095,
+    }  # fmt: skip

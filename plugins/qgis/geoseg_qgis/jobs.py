@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Job:
     created: float
     """Seconds since 1970."""
     where: str = "here"
-    """``here``, ``scheduler`` or ``batch``."""
+    """``here``, ``scheduler``, ``batch``, or ``processing`` for one of the toolbox."""
     state: str = State.WAITING
     """As last seen."""
     pid: int = 0
@@ -129,6 +130,7 @@ class JobStore:
             where=where,
             facts=dict(facts or {}),
         )
+        self._prune()
         try:
             job.folder.mkdir(parents=True)
         except OSError as error:
@@ -155,9 +157,15 @@ class JobStore:
         """Return and save the job with its process."""
         return self.save(replace(job, pid=mark.pid, started=mark.started, state=State.RUNNING))
 
-    def with_state(self, job: Job, state: str) -> Job:
-        """Return and save the job in another state."""
-        return self.save(replace(job, state=state))
+    def ended(self, job: Job, state: str) -> Job:
+        """Return the job in its last state, and save it if that can be done.
+
+        A profile folder on a full disk does not take from the user what the job has made.
+        """
+        job = replace(job, state=state)
+        with suppress(EngineError):
+            self.save(job)
+        return job
 
     def all(self) -> list[Job]:
         """Return all jobs, the newest first; damaged records are passed over."""
@@ -175,9 +183,9 @@ class JobStore:
         """Forget a job; its results stay where they are."""
         shutil.rmtree(job.folder, ignore_errors=True)
 
-    def prune(self) -> None:
+    def _prune(self) -> None:
         """Forget the oldest jobs beyond a few hundred."""
-        for job in self.all()[_KEPT_JOBS:]:
+        for job in self.all()[_KEPT_JOBS - 1 :]:
             if not job.is_running():
                 self.remove(job)
 

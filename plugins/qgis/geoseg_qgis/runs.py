@@ -94,7 +94,6 @@ class Runs(QObject):
         line = command_line(command, values)
         path = program()
         store = job_store()
-        store.prune()
         # Another QGIS of the same profile leaves the job alone while this one lives.
         facts = {**(facts or {}), "owner": asdict(child.mark_of(os.getpid()))}
         if where == "batch":
@@ -198,10 +197,7 @@ class Runs(QObject):
         state, failure = run.follower.verdict()
         if run.job.where == "batch" and (state == State.DONE or _was_handed_over(run)):
             state, failure = State.SUBMITTED, None
-        try:
-            run.job = job_store().with_state(run.job, state)
-        except EngineError as error:
-            failure = failure or error.failure
+        run.job = job_store().ended(run.job, state)
         if run.task is not None:
             run.task.finalize(state in {State.DONE, State.SUBMITTED})
             run.task = None
@@ -219,7 +215,7 @@ class Runs(QObject):
             del self._seen[key]
             if job is None:
                 continue
-            run = Run(job_store().with_state(job, State.DONE), None)
+            run = Run(job_store().ended(job, State.DONE), None)
             run.finished = found
             self.ended.emit(run, None)
         if not self._submitted:
@@ -251,8 +247,10 @@ def finished_elsewhere(job: Job) -> dict[str, Any] | None:
         if _record_time(out) in {None, job.facts.get("record_before")}:
             return None
         record = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        elapsed_s = float(record["seconds"]["elapsed"])
+        classes = list(record["result"]["classes"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # none of geoseg's, or not whole yet
     names = {
         "classes": "classes.tif",
         "confidence": "confidence.tif",
@@ -263,9 +261,9 @@ def finished_elsewhere(job: Job) -> dict[str, Any] | None:
     return {
         "event": "finished",
         "out": str(out),
-        "elapsed_s": record.get("elapsed_s", 0),
+        "elapsed_s": elapsed_s,
         "files": files,
-        "classes": record.get("result", {}).get("classes", []),
+        "classes": classes,
     }
 
 
@@ -283,7 +281,7 @@ def _judge_quietly(job: Job) -> None:
     follower = Follower(job)
     if follower.is_over():
         follower.poll()
-        job_store().with_state(job, follower.verdict()[0])
+        job_store().ended(job, follower.verdict()[0])
 
 
 def _record_time(out: Path) -> float | None:

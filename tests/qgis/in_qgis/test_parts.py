@@ -389,6 +389,8 @@ def test_a_batch_command_takes_the_job_and_the_map_comes_back(
 
     subprocess.run(words, check=True, capture_output=True)  # the night
     until(lambda: dock.result_page.table.rowCount() == 5, 30)
+    (told,) = [m for m in iface.messages() if "is mapped, in" in m]
+    assert "in 0 s" not in told, "run.json says how long it took"
 
 
 def test_a_job_that_was_handed_over_while_qgis_was_away_still_waits(settings, qgis_app):

@@ -237,7 +237,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> list[dict[str, Any]]:
         state, failure = follower.verdict()
-        job_store().with_state(job, state)
+        job_store().ended(job, state)
         if state == State.DONE or failure is None:
             for line in follower.messages().splitlines():
                 feedback.pushConsoleInfo(line)
