@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = (sys.executable, "-c", "from geoseg.cli.main import main; main()")
+_MAIN = "from geoseg.cli.main import main; main()"
+COMMAND = (sys.executable, "-c", _MAIN)
 LIMIT_S = 240
 
 
@@ -31,9 +32,10 @@ def geoseg(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 class Started:
     """A command that is still running, in a session of its own."""
 
-    def __init__(self, folder: Path, *args: object) -> None:
+    def __init__(self, folder: Path, *args: object, before: str = "") -> None:
+        """Start it, in a Python that has done something ``before``."""
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, args)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-c", before + _MAIN, *map(str, args)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -61,4 +63,4 @@ class Started:
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., Started]:
     """Return a function that starts ``geoseg ARGS`` in ``tmp_path``."""
-    return lambda *args: Started(tmp_path, *args)
+    return lambda *args, **more: Started(tmp_path, *args, **more)

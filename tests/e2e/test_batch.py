@@ -306,7 +306,7 @@ def test_a_server_that_never_answers_costs_its_scene_the_time_of_a_task(batch: B
         address = f"http://127.0.0.1:{server.getsockname()[1]}/hung.tif"
         start_s = time.monotonic()
         done = batch(address, "--task-timeout", "2s", "--retries", "1", "--json")
-        assert time.monotonic() - start_s < 45  # GDAL itself waits for a minute
+        assert time.monotonic() - start_s < 59, "GDAL itself waits for a minute, four times"
     assert done.code == 3
     (row,) = batch.report()["scenes"]
     assert (row["reason"], row["retries"]) == ("plan took longer than 2 s", 1)

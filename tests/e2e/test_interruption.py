@@ -23,6 +23,10 @@ Geoseg = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., Started]
 SAME = ("classes.tif", "classes.tif.aux.xml", "confidence.tif", "polygons.gpkg", "classes.qml")
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_tiles"
+NEVER_PUBLISHES = (
+    "import time; from geoseg.run import pipeline; pipeline.publish = lambda *_: time.sleep(600); "
+)
+"""The last moments of a run made long: who is to kill it then may be slow."""
 FINE = ("--window-px", "160", "--block-px", "64", "--workers", "2", "--json")
 
 
@@ -64,7 +68,7 @@ def test_killed_again_and_again_and_resumed(
     """SIGKILL after some blocks, then while the results are being made, then let it end."""
     command = ("run", scene, "--model", tiny_model, "--out", "out", *FINE)
     for event, count in (("block", 5), ("block", 9), ("stage", 2)):
-        process = start(*command)
+        process = start(*command, before=NEVER_PUBLISHES)
         process.wait_for(event, count)
         process.send(signal.SIGKILL)
         assert process.end()[0] == -signal.SIGKILL
@@ -209,7 +213,7 @@ def test_killed_while_files_move_to_their_names(
     """Some files have moved, the record has not: the same command ends the job."""
     out = tmp_path / "out"
     command = ("run", scene, "--model", tiny_model, "--out", "out", *FINE)
-    process = start(*command)
+    process = start(*command, before=NEVER_PUBLISHES)
     process.wait_for("stage", 3)
     process.send(signal.SIGKILL)
     process.end()

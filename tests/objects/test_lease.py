@@ -25,12 +25,15 @@ ROOT = Path(__file__).parents[2]
 NAME = ".batch/lock.json"
 # The server tells times in whole seconds.
 QUICK = LeaseTimes(renew_s=0.3, stale_s=2, safe_s=1.5, look_s=0.1)
+# For holders that a busy machine may not let breathe for seconds.
+PATIENT = LeaseTimes(renew_s=0.3, stale_s=20, safe_s=15, look_s=0.1)
+FOLLOWED = LeaseTimes(renew_s=0.3, stale_s=5, safe_s=4, look_s=0.1)
 
 HOLDER = f"""
 import sys, time
 from geoseg.objects.bucket import Bucket
 from geoseg.objects.lease import Lease, LeaseTimes
-with Lease(Bucket(sys.argv[1], sys.argv[2]), {NAME!r}, {QUICK!r}).hold():
+with Lease(Bucket(sys.argv[1], sys.argv[2]), {NAME!r}, {FOLLOWED!r}).hold():
     print("held", flush=True)
     time.sleep(60)
 """
@@ -41,36 +44,36 @@ def test_a_second_client_is_refused_and_a_killed_one_followed(bucket: Bucket) ->
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(OutputError) as caught, Lease(bucket, NAME, QUICK).hold():
+        with pytest.raises(OutputError) as caught, Lease(bucket, NAME, FOLLOWED).hold():
             pytest.fail("two clients at a time")
         assert f"process {other.pid} on {socket.gethostname()}, since 20" in str(caught.value)
         assert caught.value.hint
         other.send_signal(signal.SIGKILL)
         other.wait(20)
     start = time.monotonic()
-    lease = Lease(bucket, NAME, QUICK)
+    lease = Lease(bucket, NAME, FOLLOWED)
     with lease.hold():
-        assert 0.5 < time.monotonic() - start < 6, "it waits until the hold is stale"
+        assert 0.5 < time.monotonic() - start < 30, "it waits until the hold is stale"
         assert lease.held()
 
 
 def test_a_hold_that_was_let_go_is_free_at_once(bucket: Bucket) -> None:
     for _ in range(3):
         start = time.monotonic()
-        lease = Lease(bucket, NAME, QUICK)
+        lease = Lease(bucket, NAME, PATIENT)
         assert not lease.held()
         lease.require_held()  # nothing was lost: it was never taken
         with lease.hold():
             assert lease.held()
         assert not lease.held()
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < PATIENT.stale_s / 2
     record = bucket.read_text(NAME)
     assert record is not None
     assert '"released": true' in record
 
 
 def test_it_is_renewed_as_long_as_it_is_held(bucket: Bucket) -> None:
-    lease = Lease(bucket, NAME, QUICK)
+    lease = Lease(bucket, NAME, PATIENT)
     with lease.hold():
         first = bucket.version(NAME)
         time.sleep(3)
@@ -88,15 +91,17 @@ def test_of_many_that_start_at_once_one_wins(bucket: Bucket) -> None:
     def start(_: int) -> bool:
         together.wait()
         try:
-            with Lease(bucket, NAME, QUICK).hold():
-                over.wait(10)
+            with Lease(bucket, NAME, PATIENT).hold():
+                over.wait(60)
                 return True
         except OutputError:
             return False
 
     with ThreadPoolExecutor(4) as pool:
         tries = [pool.submit(start, number) for number in range(4)]
-        time.sleep(2)
+        until = time.monotonic() + 50
+        while sum(t.done() for t in tries) < 3 and time.monotonic() < until:
+            time.sleep(0.1)
         over.set()
         assert sum(t.result() for t in tries) == 1
 
@@ -129,8 +134,10 @@ def test_a_hold_that_cannot_be_renewed_is_not_counted_on(
         with pytest.raises(StoreError, match="could not be renewed"):
             lease.require_held()
         proxy.fault = lambda _: None
-        time.sleep(1)
-        assert lease.held(), "nobody came between"
+        until = time.monotonic() + 30
+        while not lease.held():
+            assert time.monotonic() < until, "nobody came between"
+            time.sleep(0.1)
 
 
 def test_what_is_no_hold_is_overwritten_when_it_is_old(bucket: Bucket) -> None:

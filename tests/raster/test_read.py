@@ -285,17 +285,21 @@ def test_closing_waits_for_nobody_and_takes_no_file_from_a_reading_thread(tmp_pa
     reader = SceneReader(scene, (1, 2, 3), "any")
     done = threading.Event()
 
-    def look() -> int:
-        count = 0
+    counts, closed = [0] * 4, 0
+
+    def look(number: int) -> int:
         while not done.is_set():
             np.testing.assert_array_equal(reader.read(scene.grid.window).values, pixels)
-            count += 1
-        return count
+            counts[number] += 1
+        return counts[number]
 
     with ThreadPoolExecutor(4) as pool:
-        looks = [pool.submit(look) for _ in range(4)]
-        for _ in range(300):
+        looks = [pool.submit(look, number) for number in range(4)]
+        # As long as it takes each thread to read a few times; 300 times at least.
+        until_s = time.monotonic() + 60
+        while closed < 300 or (min(counts) < 2 and time.monotonic() < until_s):
             reader.close()
+            closed += 1
             time.sleep(0.002)
         done.set()
         assert all(look.result() > 1 for look in looks)

@@ -63,14 +63,14 @@ def test_a_batch_of_one_and_a_window_once_refused_stay() -> None:
     limits = DeviceLimits(1)
     limits.halve_batch(1)
     assert (limits.batch_size, limits.news()) == (1, ())
-    assert limits.as_json() == {
+    assert limits.found().as_json() == {
         "batch_size_planned": 1, "batch_size": 1, "largest_window_px": None,
     }  # fmt: skip
     for _ in range(2):
         limits.refuse_window(Window(0, 0, 40, 30))
     (told,) = limits.news()
     assert "a window of 30 x 40 px" in told
-    assert limits.as_json()["largest_window_px"] == 1199
+    assert limits.found().as_json()["largest_window_px"] == 1199
     limits.refuse_window(Window(0, 0, 20, 30))
     assert limits.window_px == 599
 

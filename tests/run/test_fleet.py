@@ -353,15 +353,15 @@ def test_tasks_that_hang_are_taken_back_and_tried_elsewhere(tmp_path: Path) -> N
     """The time of those that wait behind them does not run; their process goes on."""
     with dask_cluster(tmp_path / "dask") as own:
         first = own.work(threads=4)
-        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=1.5) as fleet:
+        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=3) as fleet:
             wait_for_workers(fleet, 1)
             for name in "abc":
                 fleet.submit(name, hang_first, (tmp_path, name))
-            for i in range(4):  # 1 s each, one and then four at a time: more than 1.5 s in all
+            for i in range(4):  # 1 s each, at first one at a time: more than 3 s in all
                 fleet.submit(i, slowly, (tmp_path, str(i)))
             found = collected(fleet, 7)
             for name in "abc":
-                took_too_long(found.pop(name), "1.5 s")
+                took_too_long(found.pop(name), "3 s")
             assert [a.error for a in found.values()] == [None] * 4
             second = own.work(threads=4)
             wait_for_workers(fleet, 2)
@@ -374,10 +374,10 @@ def test_tasks_that_hang_are_taken_back_and_tried_elsewhere(tmp_path: Path) -> N
 def test_a_process_full_of_hung_tasks_stays_where_nobody_starts_it_anew(tmp_path: Path) -> None:
     with dask_cluster(tmp_path / "dask") as own:
         worker = own.work(threads=1)
-        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=0.5) as fleet:
+        with connected(ClusterOptions(scheduler=own.address), task_timeout_s=2) as fleet:
             wait_for_workers(fleet, 1)
             fleet.submit("a", hang_first, (tmp_path, "a"))
-            took_too_long(collected(fleet, 1)["a"], "0.5 s")
+            took_too_long(collected(fleet, 1)["a"], "2 s")
             time.sleep(fleet_module._FAREWELL_S + 1)
             fleet.submit("a", hang_first, (tmp_path, "a"))
             assert collected(fleet, 1)["a"].result == worker.pid
@@ -622,7 +622,7 @@ def test_the_check_itself_refuses_a_root_that_cannot_be_written(
 def test_a_frozen_worker_holds_up_no_other_and_is_heard_when_it_thaws(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "_ANSWER_S", 5.0)
+    monkeypatch.setattr(questions, "_ANSWER_S", 8.0)
     monkeypatch.setattr(fleet_module, "_REFRESH_S", 0.0)
     warnings: list[str] = []
     with dask_cluster(tmp_path / "dask") as own:
@@ -635,7 +635,7 @@ def test_a_frozen_worker_holds_up_no_other_and_is_heard_when_it_thaws(
                 with frozen(unfit):
                     start_s = time.monotonic()
                     check()
-                    assert time.monotonic() - start_s < 15
+                    assert time.monotonic() - start_s < 30
                     assert [line.split(",")[0] for line in warnings] == [
                         "1 worker(s) do not answer"
                     ]
@@ -653,7 +653,6 @@ def test_a_frozen_worker_holds_up_no_other_and_is_heard_when_it_thaws(
 def test_a_frozen_worker_that_comes_later_is_not_waited_for(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "_ANSWER_S", 3.0)
     monkeypatch.setattr(fleet_module, "_REFRESH_S", 0.0)
     warnings: list[str] = []
     with dask_cluster(tmp_path / "dask") as own:
@@ -665,10 +664,11 @@ def test_a_frozen_worker_that_comes_later_is_not_waited_for(
                 check()
                 late = own.work()
                 wait_for_workers(fleet, 2)
+                monkeypatch.setattr(questions, "_ANSWER_S", 3.0)
                 with frozen(late):
                     start_s = time.monotonic()
                     check()
-                    assert time.monotonic() - start_s < 1
+                    assert time.monotonic() - start_s < 2.5
                     assert warnings == []
                     time.sleep(3)
                     assert fleet.look(1)
@@ -693,7 +693,7 @@ def test_where_no_worker_answers_it_says_so_in_time(
                 pytest.raises(ClusterError, match="no worker is ready") as caught,
             ):
                 check()
-            assert time.monotonic() - start_s < 10
+            assert time.monotonic() - start_s < 30
             assert fleet.workers[0] in str(caught.value)
             assert caught.value.hint
 
