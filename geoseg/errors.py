@@ -13,6 +13,7 @@
     ├── BlocksFailedError             some blocks failed after every retry
     ├── RunInterruptedError           stopped by the user or a signal; resumable
     │   └── BatchInterruptedError     a batch was stopped, or lost its cluster; resumable
+    │       └── TimeUpError           --time-limit was over before the batch
     ├── ScenesFailedError             a batch is over, and some of its scenes failed
     ├── ClusterError                  workers cannot be had, or are not what they should be
     ├── WorkerDiedError               a worker died while it was at a task
@@ -41,6 +42,7 @@ __all__ = [
     "ScenesFailedError",
     "StoreError",
     "TaskTimeoutError",
+    "TimeUpError",
     "WorkerDiedError",
 ]
 
@@ -106,6 +108,10 @@ class BatchInterruptedError(RunInterruptedError):
     """A batch was stopped, ran out of time or lost its cluster; the same command continues it."""
 
     exit_code = 4
+
+
+class TimeUpError(BatchInterruptedError):
+    """The time that a batch may take is over; the same command continues it."""
 
 
 class ScenesFailedError(GeosegError):

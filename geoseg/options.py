@@ -218,7 +218,7 @@ class ClusterOptions:
     threads: int | None = None
     """Blocks in the network at a time in a worker process; default its cores."""
     scratch: Path | None = None
-    """Folder for a worker's own files; default the machine's temporary folder."""
+    """Folder for a worker's own files; default that of Dask."""
     name: str = "batch"
     """Part of the names of jobs, for people who look at a queue."""
     tls_ca: Path | None = None

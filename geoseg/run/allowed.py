@@ -81,15 +81,6 @@ class AllowedRoots:
             msg = f"{_short(address)} lies outside the allowed roots ({shown})"
             raise SceneError(msg, hint="Leave it out, or allow its folder with --allow-root.")
 
-    def check_sources(self, names: Iterable[str]) -> None:
-        """Refuse a raster for the files behind it, as :meth:`check` refuses an address.
-
-        Raises:
-            SceneError: One of them lies outside.
-        """
-        for name in names:
-            self.check(name)
-
 
 def allowed_roots(given: Iterable[str]) -> AllowedRoots:
     """Return the roots that ``--allow-root`` names.

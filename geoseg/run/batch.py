@@ -22,6 +22,7 @@ from geoseg.errors import (
     OutputError,
     ScenesFailedError,
     StoreError,
+    TimeUpError,
 )
 from geoseg.options import BatchOptions, ClusterOptions
 from geoseg.redact import shown_address
@@ -123,7 +124,7 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         )
         book = Book(root, options, session)
         with _written_down(book):
-            manifest = read_manifest(options, last_start=last, now=start, read_s3=read_object)
+            manifest = read_manifest(options, since=since, read_s3=read_object)
             _refuse_one_table(options, manifest)
             listed = _listed(root, book, options, manifest)
             write_job(root, options)
@@ -233,7 +234,7 @@ def _reason(error: GeosegError) -> ExitReason:
     if isinstance(error, ScenesFailedError):
         return "failures"
     if isinstance(error, BatchInterruptedError):
-        return "time_limit" if str(error).startswith("the time is up") else "interrupted"
+        return "time_limit" if isinstance(error, TimeUpError) else "interrupted"
     return "cluster" if isinstance(error, ClusterError) else "error"
 
 

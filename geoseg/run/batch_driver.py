@@ -21,6 +21,7 @@ from geoseg.errors import (
     ScenesFailedError,
     StoreError,
     TaskTimeoutError,
+    TimeUpError,
 )
 from geoseg.redact import without_secrets
 from geoseg.run.batch_retries import Retries, is_full
@@ -316,7 +317,7 @@ class Driver:
         """Take what comes in the next moments, hand out nothing, and stop.
 
         Raises:
-            BatchInterruptedError: Scenes are left.
+            TimeUpError: Scenes are left.
         """
         until_s = time.monotonic() + _GRACE_S
         while (self._fleet.in_flight or self._publishing) and time.monotonic() < until_s:
@@ -327,7 +328,7 @@ class Driver:
         if self._is_over():
             return
         msg = f"the time is up after {self._done} scene(s)"
-        raise BatchInterruptedError(msg, hint="Repeat the same command to continue.")
+        raise TimeUpError(msg, hint="Repeat the same command to continue.")
 
 
 def _number(key: object) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from geoseg.run.documents import Documents
 from geoseg.run.scene_files import changed_of, is_glob, matching_files, rasters_in
 from geoseg.run.scene_job import SceneJob
 from geoseg.run.scene_list import DOCUMENT_SUFFIXES, LIST_SUFFIXES, listed_scenes
-from geoseg.run.since import since_moment
 from geoseg.run.stac_source import RASTER_SUFFIXES, stac_scenes
 
 __all__ = ["Manifest", "read_manifest"]
@@ -49,16 +48,14 @@ class Manifest:
 def read_manifest(
     options: BatchOptions,
     *,
-    last_start: datetime | None,
-    now: datetime | None = None,
+    since: datetime | None = None,
     read_s3: Callable[[str], str] | None = None,
 ) -> Manifest:
     """Return the scenes that the sources of a batch name.
 
     Args:
         options: The sources, and what holds for all scenes.
-        last_start: When this batch was started before, for ``--since last``.
-        now: What a span of ``--since`` counts from; default the present.
+        since: The moment that ``--since`` means; None for all scenes.
         read_s3: Reads a text object by its ``s3://`` address.
 
     Raises:
@@ -68,9 +65,6 @@ def read_manifest(
     """
     roots = allowed_roots(options.allow_roots)
     reader = _Reader(options, Documents(roots=roots, read_s3=read_s3))
-    since = None
-    if options.since is not None:
-        since = since_moment(options.since, now=now or datetime.now(UTC), last_start=last_start)
     found: list[SceneJob] = []
     warnings: list[str] = []
     for source in options.sources:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["moment_of", "seconds_between", "span_s", "span_text", "utc_text"]
+__all__ = ["as_utc", "moment_of", "seconds_between", "span_s", "span_text", "utc_text"]
 
 _SPAN: Final = re.compile(
     r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?P<unit>[smhdw])", re.IGNORECASE
@@ -19,12 +19,19 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def as_utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is UTC, whatever the zone of the machine.
+
+    Raises:
+        OverflowError: UTC cannot tell it, as a year 1 with a zone east of Greenwich.
+    """
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def moment_of(text: str | None) -> datetime | None:
     """Return the time that a text tells, UTC where it names no zone; None for anything else."""
     try:
-        found = datetime.fromisoformat(text or "")
-        # A year 1 with a zone east of Greenwich is a time that UTC cannot tell.
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return as_utc(datetime.fromisoformat(text or ""))
     except (ValueError, OverflowError):
         return None
 
@@ -49,8 +56,8 @@ def span_s(text: str) -> float:
 
 
 def span_text(seconds: float) -> str:
-    """Return a span as ``span_s`` reads it, in the largest unit that needs no fraction."""
+    """Return a span in the largest unit that needs no fraction, as ``span_s`` reads it."""
     for unit in "dhm":
         if seconds >= _UNITS_S[unit] and seconds % _UNITS_S[unit] == 0:
             return f"{seconds / _UNITS_S[unit]:.0f} {unit}"
-    return f"{seconds:g} s"
+    return f"{round(seconds, 9):.9f}".rstrip("0").rstrip(".") + " s"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from geoseg.errors import OptionError
-from geoseg.run.moments import span_s
+from geoseg.run.moments import as_utc, span_s
 
 __all__ = ["since_moment"]
 
@@ -43,5 +43,4 @@ def since_moment(text: str, *, now: datetime, last_start: datetime | None) -> da
 def _moment(text: str, now: datetime) -> datetime:
     with suppress(ValueError):
         return now - timedelta(seconds=span_s(text))
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return as_utc(datetime.fromisoformat(text))

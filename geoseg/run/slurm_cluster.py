@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from geoseg.errors import ClusterError
 from geoseg.redact import without_secrets
 from geoseg.run import slurm_control as control
+from geoseg.run.cluster import portless_scheduler
 from geoseg.run.slurm_config import SlurmConfig
 from geoseg.run.slurm_control import BusyError
 from geoseg.run.slurm_script import job_name, job_of, job_script, log_path
@@ -348,10 +349,10 @@ def _scheduler(
 ) -> SpecCluster:
     """Return a running scheduler without workers, bound to one address."""
     import dask  # noqa: PLC0415 - 0.4 s with distributed
-    from distributed import Scheduler, SpecCluster  # noqa: PLC0415
+    from distributed import SpecCluster  # noqa: PLC0415
 
     # Even without a dashboard the scheduler would serve HTTP on all interfaces.
-    quiet = type("Scheduler", (Scheduler,), {"start_http_server": lambda *_, **__: None})
+    quiet = portless_scheduler()
     options: dict[str, Any] = {
         "protocol": "tcp://" if security is None else "tls://",
         "port": config.scheduler_port,

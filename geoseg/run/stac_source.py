@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from geoseg.options import RunOptions
 from geoseg.redact import shown_address
 from geoseg.run.addresses import is_path, joined, suffix_of
 from geoseg.run.documents import Documents
+from geoseg.run.moments import moment_of
 from geoseg.run.scene_job import SceneJob
 from geoseg.run.scene_names import portable_name
 
@@ -288,13 +289,7 @@ def _changed(item: Mapping[str, Any], asset: Mapping[str, Any]) -> datetime | No
 
 def _moment(text: object) -> datetime | None:
     """Parse a time of RFC 3339; one without a zone is UTC."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is None:
-            return None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return moment_of(text) if isinstance(text, str) else None
 
 
 def _shown(address: str) -> str:

@@ -88,10 +88,17 @@ def until(process: Started, reached: Callable[[dict[str, object]], bool]) -> Non
     pytest.fail(f"ended before: {process.process.stderr.read()}")  # type: ignore[union-attr]
 
 
+def committed_blocks(out: Path) -> int:
+    """Count them; those of scenes that are finished have no pieces any more."""
+    pieces = len(list(out.glob("*/.geoseg/pieces/*.json")))
+    records = [json.loads(path.read_text()) for path in out.glob("*/run.json")]
+    return pieces + sum(record["blocks"]["count"] for record in records)
+
+
 def wait_for_blocks(process: Started, out: Path, count: int) -> None:
     """Wait until so many blocks are committed; the events tell of it too seldom."""
     until_s = time.monotonic() + 90
-    while len(list(out.glob("*/.geoseg/pieces/*.json"))) < count:
+    while committed_blocks(out) < count:
         assert process.process.poll() is None, process.end()
         assert time.monotonic() < until_s
         time.sleep(0.01)

@@ -33,7 +33,14 @@ def read(*sources: object, scene: RunOptions | None = None, **options: Any) -> M
         scene=scene or RunOptions(scene=""),
         **options,
     )
-    return read_manifest(batch, last_start=None, now=NOON)
+    return read_manifest(batch, since=since_of(batch))
+
+
+def since_of(batch: BatchOptions, last_start: datetime | None = None) -> datetime | None:
+    """Return the moment that a batch's ``--since`` means at noon."""
+    if batch.since is None:
+        return None
+    return since_moment(batch.since, now=NOON, last_start=last_start)
 
 
 def addresses(manifest: Manifest) -> list[str]:
@@ -335,9 +342,9 @@ def test_only_scenes_since_then_are_taken(home: Path) -> None:
 def test_since_last_takes_all_the_first_time(home: Path) -> None:
     touch(home / "in/a.tif", OLD)
     batch = BatchOptions(sources=("in/a.tif",), out="o", scene=RunOptions(scene=""), since="last")
-    assert len(read_manifest(batch, last_start=None).jobs) == 1
-    assert read_manifest(batch, last_start=NEW).skipped_old == 1
-    assert len(read_manifest(batch, last_start=OLD).jobs) == 1
+    assert len(read_manifest(batch, since=since_of(batch)).jobs) == 1
+    assert read_manifest(batch, since=since_of(batch, NEW)).skipped_old == 1
+    assert len(read_manifest(batch, since=since_of(batch, OLD)).jobs) == 1
 
 
 @pytest.mark.parametrize(
@@ -396,7 +403,7 @@ def test_sources_that_cannot_be_read(home: Path, source: str) -> None:
 def test_lists_of_a_bucket_come_through_what_reads_buckets(home: Path) -> None:
     texts = {"s3://b/lists/n.csv": "\ufeffscene,id\n../x/a.tif,one\n", "s3://b/n.txt": "y.tif\n"}
     batch = BatchOptions(sources=tuple(texts), out="o", scene=RunOptions(scene=""))
-    manifest = read_manifest(batch, last_start=None, read_s3=texts.__getitem__)
+    manifest = read_manifest(batch, read_s3=texts.__getitem__)
     assert addresses(manifest) == ["s3://b/x/a.tif", "s3://b/y.tif"]
 
 

@@ -28,7 +28,7 @@ def read(*sources: object, **options: Any) -> Manifest:
     batch = BatchOptions(
         sources=tuple(map(str, sources)), out="o", scene=RunOptions(scene=""), **options
     )
-    return read_manifest(batch, last_start=None)
+    return read_manifest(batch)
 
 
 def scenes(manifest: Manifest) -> dict[str, str]:
@@ -293,10 +293,10 @@ def test_stac_of_a_bucket_comes_through_what_reads_buckets() -> None:
         "s3://b/k/i/one.json": json.dumps(item()),
     }
     batch = BatchOptions(sources=("s3://b/k/c.json",), out="o", scene=RunOptions(scene=""))
-    found = read_manifest(batch, last_start=None, read_s3=texts.__getitem__)
+    found = read_manifest(batch, read_s3=texts.__getitem__)
     assert scenes(found) == {"one": "s3://b/k/i/one.tif"}
     with pytest.raises(OptionError, match="cannot be read from s3://b/k"):
-        read_manifest(batch, last_start=None)
+        read_manifest(batch)
 
 
 @pytest.mark.network
