@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.accuracy.boundary import boundary_counts, boundary_reach_px
-from geoseg.accuracy.confusion import occurring, places_of
 from geoseg.accuracy.evaluation import Evaluation, Tally
 from geoseg.accuracy.matching import (
     HeldValues,
@@ -35,25 +33,20 @@ from geoseg.raster.aligned import ClassPixels, ReadClasses, aligned_reader, burn
 from geoseg.raster.class_raster import (
     ClassRaster,
     ConfidenceRaster,
-    class_numbers,
     open_class_raster,
-    open_confidence,
     stored_confidence,
 )
 from geoseg.raster.read import SceneReader
+from geoseg.run.judged_map import JudgedMap, open_judged, strips
 from geoseg.run.pipeline import run
 from geoseg.run.store import write_atomically
 from geoseg.vector.area import pixel_areas
 from geoseg.vector.reference import VECTOR_SUFFIXES, ReferenceShapes, read_reference_shapes
 
-__all__ = ["EvaluateResult", "class_counts", "evaluate", "map_file", "strips"]
+__all__ = ["EvaluateResult", "evaluate"]
 
 _log = logging.getLogger(__name__)
 
-_STRIP_PX: Final = 4_000_000
-_MAP_NAME: Final = "classes.tif"
-_CONFIDENCE_NAME: Final = "confidence.tif"
-_LEAST_ROWS: Final = 64
 _SAME_AREA: Final = 0.05
 
 
@@ -65,23 +58,6 @@ class EvaluateResult:
     """All numbers."""
     files: dict[str, Path]
     """``json`` and ``report``, where a folder was given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Map:
-    """One map to judge."""
-
-    raster: ClassRaster
-    confidence: ConfidenceRaster | None
-
-    @cached_property
-    def counts(self) -> dict[int, int]:
-        """Pixels of every class; all of the map is read for it."""
-        return class_counts(self.raster)
-
-    @property
-    def grid(self) -> PixelGrid:
-        return self.raster.scene.grid
 
 
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -129,7 +105,7 @@ def _evaluation(
     kinds, held = set(), HeldValues()
     is_elsewhere = options.background is not None
     for address, reference in zip(maps, references, strict=True):
-        judged = _open_map(address, options)
+        judged = open_judged(address, options.band, options.confidence)
         names = _merged(names, judged)
         shapes = _shapes(reference, judged.grid, options)
         is_points = shapes is not None and shapes.points is not None
@@ -165,7 +141,7 @@ def _evaluation(
     )
 
 
-def _merged(names: dict[int, str], judged: _Map) -> dict[int, str]:
+def _merged(names: dict[int, str], judged: JudgedMap) -> dict[int, str]:
     """Return the names of all maps together.
 
     Raises:
@@ -178,26 +154,6 @@ def _merged(names: dict[int, str], judged: _Map) -> dict[int, str]:
             msg = f"class {class_id} is {name!r} in {label} and {known!r} in the maps before"
             raise MismatchError(msg, hint="Evaluate maps of different legends one by one.")
     return names | dict(judged.raster.names)
-
-
-def map_file(address: str) -> str:
-    """Return the class raster that is meant: a folder of ``geoseg run`` stands for its map."""
-    inside = Path(address) / _MAP_NAME
-    return str(inside) if inside.is_file() else address
-
-
-def _open_map(address: str, options: EvaluateOptions) -> _Map:
-    file = map_file(address)
-    raster = open_class_raster(file, options.band)
-    beside = Path(file).with_name(_CONFIDENCE_NAME)
-    confidence = options.confidence
-    if confidence is None and Path(file).name == _MAP_NAME and beside.is_file():
-        confidence = str(beside)
-    grid = raster.scene.grid
-    return _Map(
-        raster=raster,
-        confidence=None if confidence is None else open_confidence(confidence, grid),
-    )
 
 
 def _shapes(reference: str, grid: PixelGrid, options: EvaluateOptions) -> ReferenceShapes | None:
@@ -216,7 +172,7 @@ def _shapes(reference: str, grid: PixelGrid, options: EvaluateOptions) -> Refere
 
 
 def _matching(
-    judged: _Map,
+    judged: JudgedMap,
     options: EvaluateOptions,
     reference: ClassRaster | None = None,
     background_value: int | None = None,
@@ -243,29 +199,8 @@ def _background(matching: Matching, options: EvaluateOptions) -> int | None:
     return None if text is None else matching.named(text.strip(), "--background")
 
 
-def class_counts(raster: ClassRaster) -> dict[int, int]:
-    """Return the pixels of every class of a map."""
-    counts: dict[int, int] = {}
-    with SceneReader(raster.scene, (raster.band,), "any", as_stored=True) as reader:
-        for window in strips(raster.scene.grid):
-            box = reader.read(window)
-            values = class_numbers(raster, box.values[0], box.valid)[box.valid]
-            ids = occurring(values)
-            numbers = np.bincount(places_of(values, ids), minlength=len(ids))
-            for i, n in zip(ids.tolist(), numbers.tolist(), strict=True):
-                counts[i] = counts.get(i, 0) + n
-    return counts
-
-
-def strips(grid: PixelGrid) -> Iterator[Window]:
-    """Yield full-width windows of a grid from the top."""
-    rows = max(_STRIP_PX // grid.width, _LEAST_ROWS)
-    for row in range(0, grid.height, rows):
-        yield Window(row, 0, min(rows, grid.height - row), grid.width)
-
-
 def _add_pixels(
-    judged: _Map,
+    judged: JudgedMap,
     reference: str,
     shapes: ReferenceShapes | None,
     tally: Tally,
@@ -300,7 +235,7 @@ def _add_pixels(
 
 @contextmanager
 def _reference(
-    judged: _Map, reference: str, shapes: ReferenceShapes | None, options: EvaluateOptions
+    judged: JudgedMap, reference: str, shapes: ReferenceShapes | None, options: EvaluateOptions
 ) -> Iterator[tuple[ReadClasses, Callable[[], HeldValues]]]:
     """Yield a function that reads the reference as class ids of the map.
 
@@ -367,7 +302,7 @@ def _confidence(
 
 
 def _add_points(
-    judged: _Map,
+    judged: JudgedMap,
     shapes: ReferenceShapes,
     tally: Tally,
     options: EvaluateOptions,
@@ -403,7 +338,7 @@ def _add_points(
     return used
 
 
-def _require_stratum(shapes: ReferenceShapes, i: int, found: int, judged: _Map) -> None:
+def _require_stratum(shapes: ReferenceShapes, i: int, found: int, judged: JudgedMap) -> None:
     """Refuse points that were drawn from another map: their weights would be wrong."""
     stratum = shapes.strata[i] if shapes.strata else None
     if stratum is not None and stratum != found:

@@ -15,7 +15,7 @@ from geoseg.errors import OutputError, SceneError
 from geoseg.options import SampleOptions
 from geoseg.raster.class_raster import ClassRaster, open_class_raster
 from geoseg.raster.read import SceneReader
-from geoseg.run.evaluate import class_counts, map_file, strips
+from geoseg.run.judged_map import class_counts, map_file, strips
 from geoseg.vector.reference import write_points
 
 __all__ = ["SampleResult", "draw_sample"]

@@ -16,7 +16,7 @@ from shapely.geometry import Point, Polygon, box
 from geoseg.accuracy.evaluation import Evaluation
 from geoseg.errors import GeosegError, MismatchError, OptionError, OutputError, SceneError
 from geoseg.options import EvaluateOptions, SampleOptions
-from geoseg.run import evaluate as room
+from geoseg.run import judged_map as room
 from geoseg.run.evaluate import evaluate
 from geoseg.run.sample import draw_sample
 from tests.scenes import NORTH_UP, UTM, write_scene
