@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from geoseg.errors import ModelError
+from geoseg.model.no_telemetry import keep_quiet
 from geoseg.model.predictor import program_error
+
+keep_quiet()
+import onnxruntime  # noqa: E402 - quietly
 
 __all__ = ["compile_program"]
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset13
 
 from geoseg.errors import ModelError
+from geoseg.model.no_telemetry import keep_quiet
 from geoseg.model.predictor import program_error
+
+keep_quiet()
+import openvino  # noqa: E402 - quietly
+from openvino import opset13  # noqa: E402
 
 __all__ = ["compile_program"]
 

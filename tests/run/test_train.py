@@ -43,7 +43,7 @@ SIDE = 640
 def _one_halo_image() -> Iterator[None]:
     """One image of a quarter of a megapixel tells a halo that nobody relies on."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geoseg.run.train._HALO_IMAGES", 1)
+        patch.setattr("geoseg.run.train_halo._IMAGES", 1)
         patch.setattr("geoseg.model.halo._CORE_PX", 128)
         patch.setattr("geoseg.model.halo._LARGEST_HALO_PX", 128)
         yield
