@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
-__all__ = ["keep_freed_pages", "peak_memory_bytes", "return_freed_pages", "share_one_arena"]
+__all__ = [
+    "keep_freed_pages",
+    "peak_memory_bytes",
+    "physical_memory_bytes",
+    "return_freed_pages",
+    "share_one_arena",
+]
 
 _STATUS = Path("/proc/self/status")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
+
+
+def physical_memory_bytes() -> int | None:
+    """Return the memory of this machine; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
 
 
 def peak_memory_bytes() -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -161,6 +162,11 @@ class RunOptions:
     """Replace the results of an earlier run."""
 
     def __post_init__(self) -> None:
+        for name in ("model", "aoi"):
+            if getattr(self, name) == "":
+                msg = f"--{name} is empty"
+                raise OptionError(msg, hint="Is a variable of the shell not set?")
+        check_folder("--out", self.out)
         self._check_numbers()
         self._check_choices()
         if self.keep_raw and self.min_area is None:
@@ -382,6 +388,7 @@ class EvaluateOptions:
     """Replace an earlier evaluation."""
 
     def __post_init__(self) -> None:
+        check_folder("--out", self.out)
         if not self.maps or not self.references:
             msg = "there is nothing to compare"
             raise OptionError(msg, hint="Give a map, and --reference FILE.")
@@ -523,6 +530,7 @@ class TrainOptions:
     """Replace an existing model folder."""
 
     def __post_init__(self) -> None:
+        check_folder("--out", self.out)
         self._check_network()
         if self.block_px is not None and (self.block_px % 128 or self.block_px > _LARGEST_BLOCK):
             msg = f"--block-px {self.block_px} is no multiple of 128 up to {_LARGEST_BLOCK}"
@@ -603,6 +611,22 @@ class TrainOptions:
         if not 0 <= self.weight_decay < math.inf:
             msg = f"--weight-decay must be 0 or a positive number, got {self.weight_decay}"
             raise OptionError(msg)
+
+
+def check_folder(flag: str, folder: Path | None) -> None:
+    """Refuse a URL: as a path it would be a folder with a colon in its name.
+
+    Raises:
+        OptionError: It is one.
+    """
+    found = None if folder is None else _URL.match(folder.as_posix())
+    if found is not None:
+        msg = f"{flag} {found['scheme']}:// is no folder"
+        raise OptionError(msg, hint="'geoseg batch' writes to s3://, all else to folders.")
+
+
+_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/[^/]", re.IGNORECASE)
+"""A URL as ``pathlib`` leaves it; a letter alone is a drive."""
 
 
 def _loss_names(text: str) -> set[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli.options import (
+    FOLDER,
     configure_logging,
     echo_json,
     errors_as_events,
@@ -51,7 +51,7 @@ Points ('geoseg sample' draws them): accuracy and class areas of the whole map w
 @click.option("--model", metavar="NAME|DIR",
               help="MAPs are scenes: map them with this model first, and judge that.")  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    "--out", type=FOLDER, metavar="DIR",
     help="Folder for evaluation.json and report.html. [default: the table alone]",
 )  # fmt: skip
 @click.option("--column", metavar="NAME",

@@ -95,6 +95,7 @@ def main() -> NoReturn:
     # pace would take a second of a short run.
     gc.set_threshold(*_COLLECT_AFTER)
     _calm_environment()
+    _open_what_was_closed()
     _print_what_can_be_printed()
     _leave(answer())
 
@@ -142,6 +143,13 @@ def _calm_environment() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # GDAL's own messages would be lines beside ours; its errors reach us as exceptions.
     os.environ.setdefault("CPL_LOG", os.devnull)
+
+
+def _open_what_was_closed() -> None:
+    """Print into nothing where the shell has closed an output (``>&-``): libraries want one."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _print_what_can_be_printed() -> None:

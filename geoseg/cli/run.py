@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from geoseg.cli.options import (
+    FOLDER,
     configure_logging,
     echo_json,
     errors_as_events,
@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped (resumable).
 @scene_argument
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Result folder. [default: SCENE's name + _geoseg, in the current folder]",
 )

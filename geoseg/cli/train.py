@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from geoseg.cli.options import (
+    FOLDER,
     Command,
     configure_logging,
     errors_as_events,
@@ -178,7 +178,7 @@ def _train_options(command: Command) -> Command:
 
 @click.command(epilog=_EPILOG)
 @click.argument("data", metavar="SCENE...|FOLDER|LIST", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR",
+@click.option("--out", type=FOLDER, required=True, metavar="DIR",
               help="Model folder to make.")  # fmt: skip
 @_train_options
 @json_option

@@ -203,6 +203,7 @@ def _placed(out: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield staging
         for path in staging.iterdir():
+            os.chmod(path, 0o644)
             sync_file(path)
         os.chmod(staging, 0o755)  # noqa: S103 - mkdtemp makes it private
         # Measuring took minutes: something else may be there by now.

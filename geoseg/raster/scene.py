@@ -27,6 +27,7 @@ __all__ = ["Scene", "open_scene", "select_bands"]
 _RASTER_HINT = "geoseg reads what GDAL reads as a raster: GeoTIFF, COG, VRT, JP2 and others."
 # VRTs of VRTs of VRTs that are looked into for their sources.
 _VRT_DEPTH = 4
+_PALETTE = "palette"
 _TRUECOLOUR = ("red", "green", "blue")
 
 
@@ -97,6 +98,9 @@ def open_scene(address: str | os.PathLike[str]) -> Scene:
         SceneError: The file is missing, is not a raster, has no bands, several
             subdatasets, complex numbers, or a georeference that geoseg cannot keep.
     """
+    if not os.fspath(address):
+        msg = "the name of the scene is empty"
+        raise SceneError(msg, hint="Is a variable of the shell not set?")
     text = _absolute(os.fspath(address))
     _require_file(text)
     with gdal_env(gdal_address(text)):
@@ -121,7 +125,12 @@ def _require_file(text: str) -> None:
     if "://" in text or text.startswith("/vsi") or ":" in text:
         return
     path = Path(text)
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        msg = f"cannot look for {text}: {error.strerror or error}"
+        raise SceneError(msg, hint="Who may enter its folder?") from error
+    if not is_there:
         msg = f"there is no file {text}"
         raise SceneError(msg, hint="Check the path; quote it if it holds spaces.")
     if not (path.is_file() or path.is_dir()):
@@ -205,7 +214,7 @@ def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
     for index, (description, colour) in enumerate(
         zip(dataset.descriptions, dataset.colorinterp, strict=True), 1
     ):
-        fallback = colour.name if colour.name in {*_TRUECOLOUR, "alpha", "nir"} else ""
+        fallback = colour.name if colour.name in {*_TRUECOLOUR, "alpha", "nir", _PALETTE} else ""
         name = (description or fallback or f"band_{index}").strip().lower()
         names.append(name if name not in names else f"{name}_{index}")
     return tuple(names)
@@ -298,6 +307,9 @@ def select_bands(
     Raises:
         MismatchError: Too few bands, or a band that the scene does not have.
     """
+    if _PALETTE in scene.band_names:
+        msg = f"the numbers in {scene.label} stand for the colours of a palette, expected bands"
+        raise MismatchError(msg, hint="Make bands of them: gdal_translate -expand rgb IN OUT.")
     if chosen is not None:
         if len(chosen) != len(wanted):
             msg = (

@@ -30,6 +30,7 @@ from geoseg.run.allowed import AllowedRoots
 from geoseg.run.batch_book import Book
 from geoseg.run.batch_driver import Counts, Driver, Limits
 from geoseg.run.batch_listing import Listed, announce, list_scenes
+from geoseg.run.batch_options import check_options, fitting_options
 from geoseg.run.events import (
     BatchFinished,
     Progress,
@@ -37,7 +38,7 @@ from geoseg.run.events import (
     ScenesSoFar,
     Warned,
 )
-from geoseg.run.job_file import changed_options, read_job, selection_digest, write_job
+from geoseg.run.job_file import read_job, selection_digest, write_job
 from geoseg.run.manifest import Manifest, read_manifest
 from geoseg.run.moments import moment_of
 from geoseg.run.place import Root
@@ -85,9 +86,10 @@ def run_batch(options: BatchOptions, progress: Progress = lambda _: None) -> Bat
         BatchInterruptedError: It was stopped; the same call continues.
         GeosegError: It could not begin.
     """
+    check_options(options)
     root = open_root(options.out)
     with root.locked():
-        _refuse_other_options(root, options)
+        options = fitting_options(root, options)
         sessions = read_sessions(root)
         selection = selection_digest(options)
         start = datetime.now(UTC)
@@ -159,19 +161,6 @@ def retry_options(
         retry_failed=True,
         **given,
     )
-
-
-def _refuse_other_options(root: Root, options: BatchOptions) -> None:
-    """Keep the results of one root of one kind."""
-    old = None if options.scene.overwrite else read_job(root)
-    changed = [] if old is None else changed_options(old, options)
-    if changed:
-        msg = f"{root.address} holds a batch with other settings ({', '.join(changed)})"
-        raise OptionError(
-            msg,
-            hint="Repeat its command, add --overwrite to replace its maps, or choose another "
-            "--out.",
-        )
 
 
 def _refuse_one_table(options: BatchOptions, manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def quiet_logs() -> Iterator[None]:
     What goes wrong in a task comes back as an error, and what the loop finds of a cluster that
     closes while a block still runs is no fault.
     """
+    # Of a machine without a way to other networks; all that is meant is its own name.
+    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
     before = {name: logging.getLogger(name).level for name in _LOGS}
     for name in before:
         logging.getLogger(name).setLevel(logging.CRITICAL)

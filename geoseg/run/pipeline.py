@@ -39,6 +39,7 @@ from geoseg.run.publish import (
     describe,
     publish,
     record_digest,
+    refuse_to_replace,
     write_record,
 )
 from geoseg.run.report import ClassShare, RunTotals, total
@@ -85,6 +86,7 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
     start = time.perf_counter()
     plan = _plan_that_continues(options)
     store = RunStore(plan.out)
+    refuse_to_replace(plan.out, (options.scene, options.aoi or ""))
     if plan.out.exists() and not plan.out.is_dir():
         msg = f"{plan.out} is a file, expected a folder for the results"
         raise OutputError(msg, hint="Choose another folder with --out.")
@@ -101,10 +103,9 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> RunResult:
             with _early_polygons(plan, store, done) as early:
                 done = _classify(plan, done, early, progress, start)
                 totals = total(done.values(), len(plan.card.legend))
-                if plan.aoi is not None and not totals.valid_px:
-                    message = (
-                        "the area of interest holds the centre of no valid pixel: the map is empty"
-                    )
+                if not totals.valid_px:
+                    where = plan.scene.label if plan.aoi is None else "the area of interest"
+                    message = f"{where} holds the centre of no valid pixel: the map is empty"
                     progress(Warned(message=message))
                 return _finish(plan, store, totals, early.result, progress, start)
         except KeyboardInterrupt as error:

@@ -17,6 +17,7 @@ from geoseg.errors import OptionError, SceneError
 from geoseg.grid.resample import GridScale
 from geoseg.grid.tiling import BlockIndex, Tiling, even_core_px, shared_cores_px
 from geoseg.grid.window import Window, ceil_div, round_up
+from geoseg.memory import physical_memory_bytes
 from geoseg.model.card import ModelCard, StitchMode
 from geoseg.model.device import Device, choose_device
 from geoseg.model.network import predictor_identity
@@ -244,6 +245,11 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     workers = options.workers or setting.workers
     tiling = _tiling(options, card, scale, setting.core_px, workers, is_cpu=device.is_cpu)
     _refuse_endless(scene, tiling)
+    _refuse_giant(device, card, tiling)
+    # More than there is to do would only take time and memory.
+    workers = min(workers, max(tiling.n_blocks, setting.workers))
+    most = max((tiling.block_rows + 2) * (tiling.block_cols + 2), setting.batch_size)
+    batch_size = min(options.batch_size or setting.batch_size, most)
     if stitch == "crop" and tiling.halo_px < card.halo_px:
         warnings.append(
             f"halo of {tiling.halo_px} px is below the {card.halo_px} px measured for model "
@@ -263,7 +269,7 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
         aoi=aoi,
         output=output,
         device=device,
-        batch_size=options.batch_size or setting.batch_size,
+        batch_size=batch_size,
         workers=workers,
         confidence=options.confidence,
         scores=options.scores,
@@ -287,6 +293,19 @@ def make_plan(options: RunOptions, *, use_measured: bool = True) -> RunPlan:
     targets = plan.polygon_targets(plan.out)
     check_polygons(grid=scene.grid.subgrid(output), targets=targets, outlines=plan.outlines)
     return plan
+
+
+def _refuse_giant(device: Device, card: ModelCard, tiling: Tiling) -> None:
+    """Refuse a window that the memory of this machine cannot hold, before the system kills us."""
+    height, width = tiling.window_shape
+    there = physical_memory_bytes() if device.is_cpu else None
+    needed = device.bytes_per_px(card) * height * width
+    if there is not None and needed > there:
+        msg = (
+            f"a window of {width} x {height} px needs {needed / 2**30:.0f} GiB, this machine has "
+            f"{there / 2**30:.0f}"
+        )
+        raise OptionError(msg, hint="Use a smaller --window-px or --halo-px.")
 
 
 def _refuse_endless(scene: Scene, tiling: Tiling) -> None:

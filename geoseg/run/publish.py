@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ __all__ = [
     "describe",
     "publish",
     "record_digest",
+    "refuse_to_replace",
     "write_record",
 ]
 
@@ -118,6 +120,28 @@ def write_record(
 
 def _text(value: dict[str, Any], *, end: str) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + end
+
+
+def refuse_to_replace(out: Path, inputs: Iterable[str]) -> None:
+    """Refuse a folder in which a result would take the place of what it is made from.
+
+    Args:
+        out: Result folder.
+        inputs: Files or addresses that the run reads.
+
+    Raises:
+        OutputError: One of them bears the name of a result there.
+    """
+    for name in RESULT_NAMES:
+        target = out / name
+        for text in inputs:
+            try:
+                is_same = target.samefile(text)
+            except (OSError, ValueError):  # not there, or no path at all
+                continue
+            if is_same:
+                msg = f"{target} is an input of this run, and a result of it would take its place"
+                raise OutputError(msg, hint="Choose another folder with --out.")
 
 
 def record_digest(text: str) -> str | None:

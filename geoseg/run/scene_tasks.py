@@ -33,7 +33,13 @@ from geoseg.run.engine import block_finished, load_engine, run_limits, taking_pa
 from geoseg.run.finish import PolygonResult, raster_names, write_polygon_files, write_rasters
 from geoseg.run.place import Root, SceneHome, WorkerContext
 from geoseg.run.plan import RunPlan, make_plan
-from geoseg.run.publish import RESULT_NAMES, describe, record_digest, write_record
+from geoseg.run.publish import (
+    RESULT_NAMES,
+    describe,
+    record_digest,
+    refuse_to_replace,
+    write_record,
+)
 from geoseg.run.report import RunTotals, total
 from geoseg.run.roots import read_object
 from geoseg.run.scene_job import SceneJob
@@ -196,6 +202,7 @@ def plan_scene(
         table=_table_name(job),
     )
     plan = make_plan(options, use_measured=use_measured)
+    refuse_to_replace(plan.out, (options.scene, options.aoi or ""))
     found = home.record()
     finished = found is not None and record_digest(found) == plan.files_digest
     done = dict[BlockIndex, Receipt]()

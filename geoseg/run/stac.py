@@ -10,12 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import pyproj
-from pyproj.exceptions import ProjError
-
 from geoseg.grid.pixel_grid import PixelGrid
 from geoseg.model.card import CARD_NAME
+from geoseg.run.extent import extent
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import ClassShare, RunTotals
 from geoseg.version import __version__
@@ -47,7 +44,6 @@ _TITLES: Final = {
     "style": "QGIS style of the class raster",
 }
 _STITCHED: Final = {"crop": "cropped", "blend": "blended"}
-_PARTS_PER_EDGE: Final = 8
 _CHUNK_BYTES: Final = 1 << 22
 
 
@@ -63,7 +59,7 @@ def scene_item(
         files: Finished files by layer name; they lie beside the item.
     """
     grid = plan.scene.grid.subgrid(plan.output)
-    outline = _outline(grid)
+    place = extent(grid)
     now = _utc(datetime.now(UTC))
     item: dict[str, Any] = {
         "type": "Feature",
@@ -96,10 +92,8 @@ def scene_item(
         ],
         "assets": {name: _asset(plan, name, path) for name, path in files.items()},
     }
-    if outline is not None:
-        lons, lats = outline
-        item["geometry"] = {"type": "Polygon", "coordinates": [_ring(lons, lats)]}
-        item["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
+    if place is not None:
+        item["geometry"], item["bbox"] = place
     return item
 
 
@@ -132,35 +126,6 @@ def _projection(grid: PixelGrid) -> dict[str, Any]:
             found["proj:wkt2"] = grid.crs.to_wkt()
         found["proj:bbox"] = list(grid.bounds)
     return found
-
-
-def _outline(grid: PixelGrid) -> tuple[list[float], list[float]] | None:
-    """Return longitudes and latitudes along the grid's edge, counter-clockwise."""
-    if grid.crs is None:
-        return None
-    steps = np.linspace(0, 1, _PARTS_PER_EDGE, endpoint=False)
-    corners = np.array([(0, 0), (0, grid.height), (grid.width, grid.height), (grid.width, 0)])
-    edges = zip(corners, np.roll(corners, -1, axis=0), strict=True)
-    path = np.concatenate([a + steps[:, None] * (b - a) for a, b in edges])
-    xs, ys = zip(*(grid.transform @ (float(c), float(r)) for c, r in path), strict=True)
-    try:
-        change = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
-    except ProjError:  # a local CRS, or one of another planet: no place on Earth to tell
-        return None
-    lons, lats = change.transform(xs, ys)
-    if not (np.isfinite(lons).all() and np.isfinite(lats).all()):
-        return None
-    return [round(float(v), 8) for v in lons], [round(float(v), 8) for v in lats]
-
-
-def _ring(lons: list[float], lats: list[float]) -> list[list[float]]:
-    points = [list(p) for p in zip(lons, lats, strict=True)]
-    doubled_area = sum(
-        a[0] * b[1] - b[0] * a[1] for a, b in zip(points, points[1:] + points[:1], strict=True)
-    )
-    if doubled_area < 0:  # south-up grids turn the other way
-        points.reverse()
-    return [*points, points[0]]
 
 
 def _asset(plan: RunPlan, name: str, path: Path) -> dict[str, Any]:

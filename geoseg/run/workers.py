@@ -212,9 +212,11 @@ def _local(options: ClusterOptions, stack: ExitStack) -> Any:  # noqa: ANN401 - 
         cluster = SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
     except (OSError, RuntimeError, TimeoutError) as error:
         msg = f"cannot start {n} worker process(es) on this machine: {one_line(error)}"
-        raise ClusterError(
-            msg, hint="Is memory short, or a limit of processes reached? Try --processes 1."
-        ) from error
+        hint = (
+            "Is memory short, or a limit of processes reached? Try --processes 1. In a script, "
+            "call it under 'if __name__ == \"__main__\":', as workers import the script again."
+        )
+        raise ClusterError(msg, hint=hint) from error
     return stack.enter_context(cluster)
 
 

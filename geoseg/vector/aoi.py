@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyproj
     from shapely.geometry.base import BaseGeometry
 
-__all__ = ["Polygons", "near_scene", "read_aoi", "reprojected"]
+__all__ = ["Polygons", "is_box", "near_scene", "read_aoi", "reprojected"]
 
 Ring = tuple[tuple[float, float], ...]
 Polygons = tuple[tuple[Ring, ...], ...]
@@ -48,10 +48,12 @@ def read_aoi(text: str, grid: PixelGrid) -> Polygons:
         q for m in getattr(clipped, "geoms", []) if isinstance(m, MultiPolygon) for q in m.geoms
     ]
     if not parts or sum(p.area for p in parts) == 0:
-        bounds = ", ".join(f"{v:.6g}" for v in grid.bounds)
-        found = "" if area.is_empty else f" ({', '.join(f'{v:.6g}' for v in area.bounds)})"
+        bounds = ", ".join(f"{v:.8g}" for v in grid.bounds)
+        found = "" if area.is_empty else f" ({', '.join(f'{v:.8g}' for v in area.bounds)})"
         msg = f"the area of interest{found} lies outside the scene ({bounds})"
-        raise OptionError(msg, hint="Both must be in the scene's CRS: left, bottom, right, top.")
+        raise OptionError(
+            msg, hint="Numbers are left, bottom, right, top in the scene's CRS; a file has its own."
+        )
     return tuple(tuple(tuple(ring.coords) for ring in (p.exterior, *p.interiors)) for p in parts)
 
 
@@ -69,14 +71,40 @@ def _box(text: str) -> tuple[float, ...] | None:
     return left, bottom, right, top
 
 
-def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
+def is_box(text: str) -> bool:
+    """Tell whether a text is four numbers and no file.
+
+    Raises:
+        OptionError: They are no box.
+    """
+    return _box(text) is not None
+
+
+def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas' own
+    """Read the layer with geometries; styles and tables beside it are none.
+
+    Raises:
+        OptionError: There are several, so that nobody knows which one is meant.
+    """
     import geopandas  # noqa: PLC0415 - 0.5 s
+
+    if path.lower().endswith(".parquet"):
+        return geopandas.read_parquet(path)
+    layers = geopandas.list_layers(path)
+    names = layers["name"][layers["geometry_type"].notna()].tolist()
+    if len(names) > 1:
+        msg = f"found {len(names)} layers in the area of interest {path}: {', '.join(names)}"
+        raise OptionError(msg, hint="Save the one that is meant as a file of its own.")
+    return geopandas.read_file(path, layer=names[0]) if names else geopandas.read_file(path)
+
+
+def _from_file(path: str, grid: PixelGrid) -> BaseGeometry:
     import shapely  # noqa: PLC0415
 
     try:
-        frame: Any = (
-            geopandas.read_parquet(path) if path.endswith(".parquet") else geopandas.read_file(path)
-        )
+        frame: Any = _frame(path)
+    except OptionError:
+        raise
     except Exception as error:
         msg = f"cannot read the area of interest {path}: {' '.join(str(error).split())[:200]}"
         raise OptionError(

@@ -54,13 +54,16 @@ def check_place(target: Path | Table, crs_wkt: str | None) -> None:
     """Refuse unknown formats, and GeoJSON of what has no place on the Earth.
 
     Raises:
-        OptionError: Unknown ending, or no way from the CRS to longitude and latitude.
+        OptionError: Unknown ending, no CRS, or no way from it to longitude and latitude.
     """
     import pyproj
 
     check_format(target)
-    if crs_wkt is None or not isinstance(target, Path) or target.suffix.lower() != ".geojson":
+    if not isinstance(target, Path) or target.suffix.lower() != ".geojson":
         return
+    if crs_wkt is None:
+        msg = f"{target.name}: GeoJSON holds longitude and latitude, and the raster has no CRS"
+        raise OptionError(msg, hint="choose another format, or assign one with gdal_edit -a_srs")
     try:
         pyproj.Transformer.from_crs(pyproj.CRS.from_wkt(crs_wkt), _WGS84)
     except pyproj.exceptions.ProjError as error:

@@ -435,6 +435,39 @@ def test_other_settings_are_refused_and_overwrite_replaces(
     assert after["bbox"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--min-area", "25"), "is not a number with a unit"),
+        (("--simplify", "1km"), "is not a number with a unit"),
+        (("--crs", "foo"), "foo"),
+        (("--device", "tpu"), "tpu"),
+        (("--aoi", "nix.gpkg"), "there is no area of interest nix.gpkg"),
+        (("--aoi", "4,3,2,1"), "left < right"),
+        (("--metrics", "/no such folder/x.prom"), "cannot write --metrics"),
+    ],
+    ids=str,
+)
+def test_what_no_scene_can_be_mapped_with_is_told_at_once(
+    batch: Batch, scenes: list[Path], words: tuple[str, ...], told: str
+) -> None:
+    done = batch(scenes[1], *words, local=words[0] in {"--device", "--aoi"})
+    assert done.code == 1
+    assert told in done.error[0]
+    assert not batch.out.exists()
+
+
+def test_settings_bind_once_something_is_mapped(batch: Batch, scenes: list[Path]) -> None:
+    """Those of a slip, with which every scene failed, bind nobody."""
+    slip = batch(scenes[1], "--bands", "7,8,9")
+    assert slip.code == 3, slip.err
+    assert batch(scenes[1]).code == 0
+    assert set(batch.states().values()) == {"done"}
+    refused = batch(scenes[1], "--bands", "3,2,1")
+    assert refused.code == 1
+    assert "holds a batch with other settings (bands)" in refused.error[0]
+
+
 def test_a_table_with_options_of_its_own(
     batch: Batch, scenes: list[Path], tiny_model: Path
 ) -> None:
