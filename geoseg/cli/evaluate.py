@@ -29,7 +29,7 @@ Examples:
   geoseg evaluate town_geoseg --reference town_labels.tif
   geoseg evaluate classes.tif --reference parcels.gpkg --column land_use \\
       --match "forest=vegetation,meadow=vegetation,road=road,other="
-  geoseg evaluate town_geoseg --reference buildings.gpkg --background other
+  geoseg evaluate my_map --reference buildings.gpkg --background other
   geoseg evaluate town_geoseg --reference points.gpkg --out accuracy
   geoseg evaluate scene.tif --model my_model --reference labels.tif
   geoseg evaluate a_geoseg b_geoseg --reference a.tif --reference b.tif --json
