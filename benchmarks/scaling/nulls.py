@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from geoseg.grid.tiling import BlockIndex
 from geoseg.options import RunOptions
+from geoseg.run.device_limits import FoundLimits
 from geoseg.run.place import SceneHome, WorkerContext
 from geoseg.run.plan import RunPlan
 from geoseg.run.report import RunTotals
@@ -85,7 +86,8 @@ def null_block(
         forwarded_px=px,
         predict_s=sleep_s,
     )
-    return BlockMade(receipt=receipt, warnings=())
+    limits = FoundLimits(batch_size_planned=1, batch_size=1, largest_window_px=None)
+    return BlockMade(receipt=receipt, warnings=(), limits=limits)
 
 
 def null_part(*_: object) -> PartMade:
