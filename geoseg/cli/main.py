@@ -138,9 +138,12 @@ def _leave(code: int) -> NoReturn:
 
 
 def _calm_environment() -> None:
-    """Set what libraries read from the environment, unless the user did."""
+    """Set what libraries read from the environment, unless the user did, and what they log."""
     # Every worker computes with one thread of its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # What Dask finds of a cluster that has closed can come as late as the end of the process.
+    for name in ("distributed", "asyncio", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # GDAL's own messages would be lines beside ours; its errors reach us as exceptions.
     os.environ.setdefault("CPL_LOG", os.devnull)
 

@@ -25,8 +25,9 @@ from geoseg.options import BatchOptions, RunOptions
 from geoseg.run import finish as finish_room
 from geoseg.run import scene_tasks
 from geoseg.run.allowed import AllowedRoots, allowed_roots
-from geoseg.run.batch import _listed, _written_down, run_batch
+from geoseg.run.batch import _written_down, run_batch
 from geoseg.run.batch_book import Book
+from geoseg.run.batch_listing import list_scenes
 from geoseg.run.device_limits import FoundLimits
 from geoseg.run.folder_home import FolderHome, FolderRoot
 from geoseg.run.manifest import Manifest
@@ -276,7 +277,7 @@ def listed(root: FolderRoot, job: SceneJob, known: SceneOutcome | None, **more: 
     book = Book(root, options, session)
     if known is not None:
         book.ledger.put(known)
-    return _listed(root, book, options, Manifest(jobs=(job,), roots=allowed_roots(())))
+    return list_scenes(root, book, options, Manifest(jobs=(job,), roots=allowed_roots(())))
 
 
 @pytest.mark.parametrize(
