@@ -129,8 +129,7 @@ def _leave(code: int) -> NoReturn:
     interrupts.listen_no_more()
     try:
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # closed by the shell before the start
-                stream.flush()
+            stream.flush()
     except OSError:
         # Nobody reads it any more, or its disk is full; there is nowhere to say so.
         code = code or 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geoseg.cli.options import (
+    FOLDER,
     configure_logging,
     number_pair,
     split_names,
@@ -42,7 +43,7 @@ mean and std are in pixel values: multiply smp's usual ones (0 to 1) by 255.
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Model folder to make.",
 )

@@ -10,17 +10,15 @@ import os
 import sys
 from typing import Final
 
-__all__ = ["REPORTERS", "keep_quiet"]
+__all__ = ["keep_quiet"]
 
-REPORTERS: Final = ("openvino_telemetry",)
-"""Packages that only report; who imports them goes on without."""
-_SWITCHES: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+_REPORTER: Final = "openvino_telemetry"
+_SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 
 
 def keep_quiet() -> None:
     """Switch the reports off for this process and those that it starts."""
-    for name in REPORTERS:
-        # An import of None fails like that of a package that is not installed: OpenVINO has a
-        # stand-in for it.
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    os.environ.update(_SWITCHES)
+    # An import of None fails like that of a package that is not installed: OpenVINO has a
+    # stand-in for it.
+    sys.modules.setdefault(_REPORTER, None)  # type: ignore[arg-type]
+    os.environ[_SWITCH] = "1"

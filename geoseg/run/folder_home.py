@@ -11,7 +11,7 @@ from geoseg.errors import OutputError
 from geoseg.grid.tiling import BlockIndex
 from geoseg.run.folder_lock import locked_folder
 from geoseg.run.publish import RECORD_NAME, RESULT_NAMES, publish
-from geoseg.run.store import Receipt, RunStore, StoreKey, write_atomically
+from geoseg.run.store import Receipt, RunStore, StoreKey, unwritable, write_atomically
 
 __all__ = ["FolderHome", "FolderRoot"]
 
@@ -146,7 +146,7 @@ class FolderRoot:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         write_atomically(path, text)
 
     def names(self, prefix: str) -> list[str]:
@@ -166,7 +166,7 @@ class FolderRoot:
         try:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -190,8 +190,3 @@ def _text_of(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot read {path}: {error}"
         raise OutputError(msg, hint="Is the folder readable, and was the file changed?") from error
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    msg = f"cannot write to {path}: {error.strerror or error}"
-    return OutputError(msg, hint="Choose a writable folder with --out.")

@@ -38,6 +38,7 @@ __all__ = [
     "place",
     "receipt_of",
     "stored_plan",
+    "unwritable",
     "write_atomically",
 ]
 
@@ -169,7 +170,7 @@ class RunStore:
             try:
                 self._plan.unlink(missing_ok=True)
             except OSError as error:
-                raise _unwritable(self.folder.parent, error) from error
+                raise unwritable(self.folder.parent, error) from error
             found = None
         if found is not None:
             down, across = found["layout"]
@@ -211,7 +212,7 @@ class RunStore:
                     shutil.rmtree(path, ignore_errors=True)
             self.pieces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.folder.parent, error) from error
+            raise unwritable(self.folder.parent, error) from error
         write_atomically(self._plan, json.dumps(key._asdict(), indent=1))
 
     @contextmanager
@@ -305,7 +306,8 @@ class RunStore:
             time.sleep(_REMOVAL_PAUSE_S)
 
 
-def _unwritable(folder: Path, error: OSError) -> OutputError:
+def unwritable(folder: Path, error: OSError) -> OutputError:
+    """Return the error of a folder that nothing can be written to."""
     msg = f"cannot write to {folder}: {error.strerror or error}"
     return OutputError(msg, hint="Choose a writable folder with --out.")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from geoseg.errors import OptionError
 from geoseg.grid.pixel_grid import PixelGrid
+from geoseg.vector.layers import layers_with_geometries, several_layers
 
 if TYPE_CHECKING:
     import pyproj
@@ -90,11 +91,9 @@ def _frame(path: str) -> Any:  # noqa: ANN401 - geopandas' own
 
     if path.lower().endswith(".parquet"):
         return geopandas.read_parquet(path)
-    layers = geopandas.list_layers(path)
-    names = layers["name"][layers["geometry_type"].notna()].tolist()
+    names = layers_with_geometries(path)
     if len(names) > 1:
-        msg = f"found {len(names)} layers in the area of interest {path}: {', '.join(names)}"
-        raise OptionError(msg, hint="Save the one that is meant as a file of its own.")
+        raise several_layers(names, f"the area of interest {path}")
     return geopandas.read_file(path, layer=names[0]) if names else geopandas.read_file(path)
 
 

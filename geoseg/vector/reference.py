@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geoseg.errors import OptionError, OutputError
 from geoseg.legend import whole_number
 from geoseg.vector.aoi import near_scene, reprojected
+from geoseg.vector.layers import layers_with_geometries, several_layers
 
 if TYPE_CHECKING:
     from geoseg.grid.pixel_grid import PixelGrid
@@ -140,8 +141,7 @@ def _frame(path: str, role: str, *, takes_points: bool) -> Any:  # noqa: ANN401 
     try:
         if path.lower().endswith(".parquet"):
             return geopandas.read_parquet(path)
-        layers = geopandas.list_layers(path)
-        names = layers["name"][layers["geometry_type"].notna()].tolist()
+        names = layers_with_geometries(path)
         if len(names) == 1:
             return geopandas.read_file(path, layer=names[0])
     except Exception as error:
@@ -150,9 +150,7 @@ def _frame(path: str, role: str, *, takes_points: bool) -> Any:  # noqa: ANN401 
             "a class raster, polygons, or points" if takes_points else "a class raster, or polygons"
         )
         raise OptionError(msg, hint=f"Give {kinds}.") from error
-    listing = ", ".join(names)
-    msg = f"found {len(names)} layers with geometries in the {role} {path}: {listing}"
-    raise OptionError(msg, hint="Save the one that is meant as a file of its own.")
+    raise several_layers(names, f"the {role} {path}")
 
 
 def _column(frame: Any, file: str, column: str | None) -> str:  # noqa: ANN401
